@@ -1,0 +1,31 @@
+"""What the archive can refuse with. Each skin maps these to its own codes; none carries patient data."""
+
+from __future__ import annotations
+
+
+class ArchiveError(Exception):
+    """Base of everything the archive raises on purpose."""
+
+
+class StorageFull(ArchiveError):
+    """The disk or the quota is full: HTTP 507, DIMSE status A700H."""
+
+
+class StorageUnavailable(ArchiveError):
+    """The storage cannot be written or read (permissions, I/O error): HTTP 500, DIMSE status A700H."""
+
+
+class FileMissing(ArchiveError):
+    """The index names a stored file that is not there: HTTP 404 or 500."""
+
+
+class FileCorrupted(ArchiveError):
+    """A stored file does not have the size, checksum or compression format that the index remembers."""
+
+
+class IndexUnavailable(ArchiveError):
+    """The database is unreachable, locked beyond patience or refuses to work: HTTP 503, DIMSE A700H."""
+
+
+class ReadOnly(ArchiveError):
+    """The archive is configured with `ReadOnly`, so nothing may be written."""
