@@ -27,5 +27,19 @@ class IndexUnavailable(ArchiveError):
     """The database is unreachable, locked beyond patience or refuses to work: HTTP 503, DIMSE A700H."""
 
 
+class CommitUncertain(IndexUnavailable):
+    """The connection broke while the database was committing, so that nobody knows whether it did.
+
+    Nothing that the transaction may refer to must be taken away.
+    """
+
+
 class ReadOnly(ArchiveError):
     """The archive is configured with `ReadOnly`, so nothing may be written."""
+
+
+class MissingIdentifier(ArchiveError):
+    """The data set lacks the Study, Series or SOP Instance UID without which it has no place in the tree.
+
+    HTTP 404 with Orthanc's error 21 (Inexistent tag), DIMSE status A900H.
+    """

@@ -1,0 +1,58 @@
+# The two commands that set everything up: `make run` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-test system-packages test lint format fuzz bench conformance clean
+
+help: ## Show what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: setup ## Set everything up and start the server (CONFIG="a.json b.json" to configure it)
+	$(BIN)/ithil serve $(CONFIG)
+
+setup: $(VENV)/.installed ## Make the virtual environment with the server in it
+
+setup-test: $(VENV)/.installed-test system-packages ## The same with all that the tests need
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Ithil needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+system-packages:
+	@tests/system-packages
+
+test: setup-test lint ## Install what the tests need (Debian packages too, as root) and run them all
+	$(BIN)/pytest
+
+lint: setup-test ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup-test ## Bring the sources into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+SECONDS ?= 300
+fuzz: setup-test ## Try hostile bytes on every parser for SECONDS each
+	$(BIN)/python tests/fuzz/fuzz_pdu.py --seconds $(SECONDS)
+	$(BIN)/python tests/fuzz/fuzz_scan.py --seconds $(SECONDS)
+
+bench: setup-test ## Measure Ithil and Orthanc side by side (BENCH="--quick", "--full", "--only name")
+	$(BIN)/python -m benchmarks --write-docs $(BENCH)
+
+clean: ## Remove the virtual environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,246 @@
+"""The workloads: what is sent to a fresh server, and which figures come out of it.
+
+A workload is a function of a running, empty server. Every one that stores ends by asking the server how many
+instances it holds: a rate of instances that are not there would be worth nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks import upload, wrk
+from benchmarks.datasets import PARTS, InstanceSet
+from benchmarks.figures import Figure, Target
+from benchmarks.servers import Server, ServerFailed
+from benchmarks.storescu import send
+
+_MEGABYTE = 1e6
+_SEND_LIMIT = 180.0  # seconds for one workload's sending
+_BATCHES = 3  # at each level of the growth workload; the rate is their median
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The instances of this run."""
+
+    small: InstanceSet
+    large: InstanceSet
+    studies: InstanceSet
+    # What Orthanc gets where it takes some eleven instances a second: enough to measure it by.
+    small_few: InstanceSet
+    large_few: InstanceSet
+    batches: list[InstanceSet]
+
+
+@dataclass(slots=True)
+class Bench:
+    """What a workload needs besides the server."""
+
+    sets: Sets
+    scratch: Path
+    get_seconds: int
+    levels: list[int]
+    load_seconds: float  # a server that has not reached a level of stored instances by then is measured there
+    notes: list[str] = field(default_factory=list)
+
+
+Values = dict[str, float]
+Measure = Callable[[Server, Bench, frozenset[str]], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A measurement on one fresh server.
+
+    ``nodelay`` is whether the server gets ``TCP_NODELAY=1``; ``once`` is for those too long to repeat.
+    """
+
+    name: str
+    figures: tuple[Figure, ...]
+    measure: Measure
+    nodelay: bool = True
+    once: bool = False
+
+
+def workloads(levels: list[int]) -> list[Workload]:
+    """All workloads, in the order of the table; ``levels`` are numbers of stored instances to ingest at."""
+    return [
+        Workload("start", (Figure("start", "Start, until /system answers", "s"),), _start),
+        _stores("store-small-nagle", "small", 1, nodelay=False, target=Target(50)),
+        _stores("store-small-nagle", "small", 4, nodelay=False),
+        _stores("store-large-nagle", "large", 1, nodelay=False),
+        _stores("store-large-nagle", "large", 4, nodelay=False),
+        _stores("store-small", "small", 1, nodelay=True, target=Target(2)),
+        _stores("store-small", "small", 4, nodelay=True, target=Target(3)),
+        _stores("store-large", "large", 1, nodelay=True, target=Target(2)),
+        _stores("store-large", "large", 4, nodelay=True),
+        _stores("store-studies", "studies", 1, nodelay=True),
+        _uploads("upload-small", "small"),
+        _uploads("upload-large", "large"),
+        Workload("serving", _SERVING, _serve),
+        Workload("growth", _growth_figures(levels), _grow, once=True),
+    ]
+
+
+def _start(server: Server, _bench: Bench, _wanted: frozenset[str]) -> Values:
+    return {"start": server.start_seconds}
+
+
+_SET_TITLES = {
+    "small": "small (10 KB)",
+    "large": "large (525 KB)",
+    "studies": "studies of one small instance",
+}
+
+
+def _stores(
+    name: str, set_name: str, senders: int, *, nodelay: bool, target: Target | None = None
+) -> Workload:
+    name = f"{name}-{senders}"
+    how = "TCP_NODELAY=1" if nodelay else "unmodified"
+    associations = "one association" if senders == 1 else f"{senders} associations"
+    title = f"C-STORE {_SET_TITLES[set_name]}, {how}, {associations}"
+    measure = partial(_store, name=name, set_name=set_name, senders=senders, nodelay=nodelay)
+    return Workload(name, (Figure(name, title, "/s", target),), measure, nodelay=nodelay)
+
+
+def _store(
+    server: Server,
+    bench: Bench,
+    _wanted: frozenset[str],
+    *,
+    name: str,
+    set_name: str,
+    senders: int,
+    nodelay: bool,
+) -> Values:
+    if not nodelay and server.kind.name == "orthanc":
+        set_name += "_few"
+    instances: InstanceSet = getattr(bench.sets, set_name)
+    folders = [instances.folder] if senders == 1 else instances.parts
+    taken = send(server, folders, nodelay=nodelay, limit=_SEND_LIMIT)
+    _expect(server, instances.count)
+    return {name: instances.count / taken}
+
+
+def _uploads(name: str, set_name: str) -> Workload:
+    title = f"REST upload {_SET_TITLES[set_name]}, {upload.CONNECTIONS} connections"
+    measure = partial(_upload, name=name, set_name=set_name)
+    return Workload(name, (Figure(name, title, "/s", Target(2)),), measure)
+
+
+def _upload(server: Server, bench: Bench, _wanted: frozenset[str], *, name: str, set_name: str) -> Values:
+    instances: InstanceSet = getattr(bench.sets, set_name)
+    done = upload.upload_folder(server.http_port, instances.folder, limit=_SEND_LIMIT)
+    _expect(server, instances.count)
+    return {name: done.rate}
+
+
+_GETS = (
+    Figure("get-study", "GET /studies/{id}", "/s", Target(1)),
+    Figure("get-instance", "GET /instances/{id}", "/s"),
+    Figure("get-simplified-tags", "GET /instances/{id}/simplified-tags", "/s"),
+    Figure("get-file", "GET /instances/{id}/file, large (525 KB)", "/s", Target(1)),
+)
+_SERVING = (
+    *_GETS,
+    Figure("memory-rss", "Memory after storing and serving (RSS)", "MB", Target(1, at_most=True)),
+    Figure("memory-pss", "Memory after storing and serving (PSS)", "MB", Target(1, at_most=True)),
+)
+
+
+def _serve(server: Server, bench: Bench, wanted: frozenset[str]) -> Values:
+    """Fill the server by both doors, read from it, and weigh it after all that."""
+    fill(server, bench.sets)
+    weigh = bool(wanted & {"memory-rss", "memory-pss"})
+    values = {
+        name: wrk.rate(server, listed, seconds=bench.get_seconds, scratch=bench.scratch)
+        for name, listed in get_paths(bench.sets).items()
+        if weigh or name in wanted
+    }
+    if weigh:
+        memory = server.memory()
+        values["memory-rss"] = memory.rss / _MEGABYTE
+        values["memory-pss"] = memory.pss / _MEGABYTE
+    return values
+
+
+def fill(server: Server, sets: Sets) -> None:
+    """Store all there is: the small and large by four associations, the studies by REST upload."""
+    for instances in (sets.small, sets.large):
+        send(server, instances.parts, nodelay=True, limit=_SEND_LIMIT)
+    upload.upload_folder(server.http_port, sets.studies.folder, limit=_SEND_LIMIT)
+    _expect(server, sets.small.count + sets.large.count + sets.studies.count)
+
+
+def get_paths(sets: Sets) -> dict[str, list[str]]:
+    """For each GET figure the paths that are asked for in turn."""
+    small = sets.small.instance_ids(200)
+    return {
+        "get-study": [f"/studies/{study}" for study in sets.small.study_ids()],
+        "get-instance": [f"/instances/{instance}" for instance in small],
+        "get-simplified-tags": [f"/instances/{instance}/simplified-tags" for instance in small],
+        "get-file": [f"/instances/{instance}/file" for instance in sets.large.instance_ids(100)],
+    }
+
+
+def _growth_figures(levels: list[int]) -> tuple[Figure, ...]:
+    figures = [Figure("stored-0", "C-STORE small, one association, 0 stored", "/s")]
+    for level in levels:
+        figures.append(Figure(f"stored-{level}", f"The same, {level:,} stored", "/s"))
+        title = f"Rate at {level:,} stored / rate at 0"
+        figures.append(Figure(f"stored-{level}-flat", title, "", Target(0.9, alone=True)))
+    return tuple(figures)
+
+
+def _grow(server: Server, bench: Bench, _wanted: frozenset[str]) -> Values:
+    """Measure the ingest rate on an empty archive, fill it to each level, and measure again."""
+    batches = iter(bench.sets.batches)
+    stored = 0
+
+    def rate() -> float:
+        nonlocal stored
+        rates = []
+        for _ in range(_BATCHES):
+            batch = next(batches)
+            taken = send(server, [batch.folder], nodelay=True, limit=_SEND_LIMIT)
+            rates.append(batch.count / taken)
+            stored += batch.count
+        _expect(server, stored)
+        return median(rates)
+
+    values = {"stored-0": rate()}
+    loaded = 0
+    for level in bench.levels:
+        missing = level - stored
+        if missing > 0:
+            done = upload.upload_bulk(server.http_port, loaded, missing, seconds=bench.load_seconds)
+            loaded += missing  # the numbers of an early stop are left unused: no instance is sent twice
+            stored += done.count
+            _expect(server, stored)
+        if stored < level:
+            bench.notes.append(
+                f"{server.kind.title} had stored {stored:,} instances instead of {level:,} when the "
+                f"{bench.load_seconds:.0f} s for filling it were over; its figures are from there."
+            )
+        values[f"stored-{level}"] = rate()
+        values[f"stored-{level}-flat"] = values[f"stored-{level}"] / values["stored-0"]
+    return values
+
+
+def batches_needed(levels: list[int]) -> int:
+    """How many batches of instances the growth workload sends for these levels."""
+    return _BATCHES * (1 + len(levels))
+
+
+def _expect(server: Server, count: int) -> None:
+    held = server.instances()
+    if held != count:
+        raise ServerFailed(f"{server.kind.title} acknowledged {count} instances and holds {held}")
+
+
+assert PARTS == upload.CONNECTIONS, "the tables speak of four associations and of four connections"

@@ -1,0 +1,47 @@
+"""GET rates by wrk, one thread and eight keep-alive connections.
+
+The requests go round many resources rather than to one, so that a server which remembers its last answer is
+not measured by that memory.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.servers import Server
+from benchmarks.storescu import SendFailed
+
+_SCRIPT = """
+local requests = {{}}
+for path in io.lines("{paths}") do requests[#requests + 1] = wrk.format("GET", path) end
+local next_request = 0
+request = function()
+  next_request = next_request % #requests + 1
+  return requests[next_request]
+end
+"""
+
+
+def rate(server: Server, paths: Sequence[str], *, seconds: int, scratch: Path) -> float:
+    """Answers a second to GETs that go round ``paths``; ``scratch`` is a folder for the script.
+
+    Raises:
+        SendFailed: wrk failed, or an answer was not a success.
+    """
+    listed = scratch / "wrk-paths.txt"
+    listed.write_text("".join(f"{path}\n" for path in paths))
+    script = scratch / "wrk.lua"
+    script.write_text(_SCRIPT.format(paths=listed))
+    command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), server.url("/")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SendFailed("wrk did not end") from error
+    found = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
+    failed = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", done.stdout)
+    if done.returncode != 0 or found is None or failed is not None:
+        raise SendFailed(f"wrk: {failed.group() if failed else (done.stderr or done.stdout).strip()[-300:]}")
+    return float(found.group(1))

@@ -1,0 +1,127 @@
+"""The archive as one object: the index, the storage and the settings that every part of it works with.
+
+The modules beside this one are its verbs (`ingest`, `resources`, `retrieve`, `delete`, `changes`); skins call
+those with the archive as their first argument. It keeps no state of its own that another process would miss.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ithil.archive.describe import WANTED, remembered_tags
+from ithil.archive.errors import IndexUnavailable
+from ithil.archive.group_commit import GroupCommit
+from ithil.archive.index import schema
+from ithil.archive.index.database import Database
+from ithil.archive.index.ingest import Batch, NewInstance
+from ithil.archive.index.sqlite import SqliteDatabase
+from ithil.archive.index.statement import Session
+from ithil.archive.storage.cache import FileCache
+from ithil.archive.storage.local import LocalStorage, refusal
+from ithil.dicom.level import Level
+from ithil.settings import Settings
+
+log = logging.getLogger(__name__)
+
+INDEX_FILE = "ithil.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Everything that is stored, and the way to it. Safe to be used by many threads."""
+
+    settings: Settings
+    index: Database
+    storage: LocalStorage
+    cache: FileCache
+    commits: GroupCommit[NewInstance, bool]
+    main_tags: dict[Level, tuple[int, ...]]  # what the index remembers of each level
+    wanted_tags: frozenset[int]  # all that ingest looks for in a header
+
+    @classmethod
+    def open(cls, settings: Settings) -> Archive:
+        """Open the index and the storage that the settings name, creating them where they are missing.
+
+        Raises IndexUnavailable, StorageUnavailable or StorageFull with a message for the operator.
+        """
+        storage = LocalStorage(settings.storage_directory, durable=settings.sync_storage_area)
+        storage.prepare()
+        index = _open_index(settings)
+        schema.prepare(index)
+
+        def commit(batch: Sequence[NewInstance]) -> list[bool]:
+            return index.write(lambda session: _add_all(session, batch))
+
+        cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
+        main_tags = remembered_tags(settings.extra_main_dicom_tags)
+        wanted = WANTED.union(*main_tags.values())
+        return cls(settings, index, storage, cache, GroupCommit(commit), main_tags, wanted)
+
+    def close(self) -> None:
+        """Close the connections to the database. What has been acknowledged is durable already."""
+        self.index.close()
+
+
+def _add_all(session: Session, news: Sequence[NewInstance]) -> list[bool]:
+    batch = Batch(session)
+    added = [batch.add(new) for new in news]
+    batch.finish()
+    return added
+
+
+def _open_index(settings: Settings) -> Database:
+    if settings.postgresql.enable_index:
+        return _open_postgresql(settings)
+    folder: Path = settings.index_directory
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(error) from error
+    durable = settings.ithil.sqlite_synchronous == "Full" or (
+        settings.ithil.sqlite_synchronous == "Auto" and settings.sync_storage_area
+    )
+    return SqliteDatabase(folder / INDEX_FILE, durable=durable)
+
+
+def _open_postgresql(settings: Settings) -> Database:
+    # Here, so that a server on SQLite does without libpq and its memory.
+    from psycopg.conninfo import make_conninfo
+
+    from ithil.archive.index.postgresql import PostgresqlDatabase
+
+    postgresql = settings.postgresql
+    if postgresql.connection_uri:
+        conninfo = make_conninfo(postgresql.connection_uri, connect_timeout=10)
+    else:
+        conninfo = make_conninfo(
+            host=postgresql.host,
+            port=postgresql.port,
+            dbname=postgresql.database,
+            user=postgresql.username,
+            password=postgresql.password,
+            sslmode="require" if postgresql.enable_ssl else "disable",
+            application_name=postgresql.application_name or "ithil",
+            connect_timeout=10,
+        )
+    database = PostgresqlDatabase(
+        conninfo, schema=postgresql.schema.lower(), durable=settings.sync_storage_area
+    )
+    _wait_for(database, postgresql.maximum_connection_retries, postgresql.connection_retry_interval)
+    return database
+
+
+def _wait_for(database: Database, retries: int, interval: float) -> None:
+    """Give a database that starts at the same time as we the time to do so."""
+    for attempt in range(retries + 1):
+        try:
+            with database.read():
+                return
+        except IndexUnavailable:
+            if attempt == retries:
+                raise
+            log.warning("The database does not answer yet, trying again in %s s", interval)
+            time.sleep(interval)

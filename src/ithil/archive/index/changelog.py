@@ -1,0 +1,135 @@
+"""The change log: an entry for everything that happens to a resource, with a number that only grows.
+
+Readers (the REST route, plugins, the outbox) keep the last number they have seen. So a number must never
+become visible after a greater one: SQLite has one writer anyway, and in PostgreSQL a transaction takes a lock
+before it draws numbers and holds it until its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ithil.archive.index import tables as t
+from ithil.archive.index.statement import Session, Statement
+from ithil.archive.model import Change, Changes
+from ithil.dicom.level import Level
+
+HIDDEN = "Deleted"
+"""The kind that only internal readers see: Orthanc's log does not have it."""
+
+
+_ADVISORY_LOCK = 0x17812  # PostgreSQL's lock of transactions that write to the change log
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change that is about to be logged; `resource` is the internal id, None if the row is gone."""
+
+    kind: str
+    level: Level
+    resource: int | None
+    public_id: str
+
+
+_c = t.changes.c
+_LOCK = Statement(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+_INSERT = Statement(
+    sa.insert(t.changes).values(
+        {name: sa.bindparam(name) for name in ("kind", "level", "resource", "public_id", "date")}
+    )
+)
+_CLEAR = Statement(sa.delete(t.changes))
+_NEWEST = Statement(sa.select(sa.func.max(_c.seq)).where(_c.kind != HIDDEN))
+# The greatest number ever given, which outlives the entries.
+_LAST_SEQ = Statement(
+    sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'changes'"),
+    postgresql=sa.text("SELECT last_value FROM changes_seq_seq WHERE is_called"),
+)
+
+
+def record(session: Session, entries: Sequence[Entry], date: str) -> None:
+    """Append `entries` in their order. To be called last in a transaction, since it holds up other ones."""
+    if not entries:
+        return
+    if session.dialect == "postgresql":
+        session.run(_LOCK)
+    session.run_many(
+        _INSERT,
+        [
+            {
+                "kind": entry.kind,
+                "level": int(entry.level),
+                "resource": entry.resource,
+                "public_id": entry.public_id,
+                "date": date,
+            }
+            for entry in entries
+        ],
+    )
+
+
+def _page(kinds: Sequence[str] | None, *, backwards: bool) -> Statement:
+    query = sa.select(_c.seq, _c.kind, _c.level, _c.public_id, _c.date).limit(sa.bindparam("limit"))
+    query = query.where(_c.kind != HIDDEN)
+    if kinds is not None:
+        query = query.where(sa.or_(sa.false(), *(_c.kind == kind for kind in kinds)))
+    if backwards:
+        query = query.where(_c.seq <= sa.bindparam("to")).order_by(_c.seq.desc())
+    else:
+        query = query.where(_c.seq > sa.bindparam("since"), _c.seq <= sa.bindparam("to")).order_by(_c.seq)
+    return Statement(query)
+
+
+_FORWARDS = _page(None, backwards=False)
+_BACKWARDS = _page(None, backwards=True)
+_END = 2**62
+
+
+def page(
+    session: Session,
+    since: int,
+    limit: int,
+    to: int | None = None,
+    kinds: Sequence[str] | None = None,
+) -> Changes:
+    """Up to `limit` entries after `since` and up to `to`, oldest first.
+
+    With `to` and no `since` (zero), the newest entries up to `to` are looked for backwards, as clients do
+    that follow the log from its end. `done` is false if there are more in the direction of the search.
+    """
+    backwards = to is not None and since == 0
+    if kinds is None:
+        statement = _BACKWARDS if backwards else _FORWARDS
+    else:
+        statement = _page(kinds, backwards=backwards)
+    values = {"since": since, "to": _END if to is None else to, "limit": limit + 1}
+    rows = session.all(statement, values)
+    done = len(rows) <= limit
+    rows = rows[:limit]
+    if backwards:
+        rows.reverse()
+    found = [Change(seq, kind, Level(level), public_id, date) for seq, kind, level, public_id, date in rows]
+    last = found[-1].seq if found else last_seq(session)
+    return Changes(found, done, last, found[0].seq if found else None)
+
+
+def newest(session: Session) -> Changes:
+    """The newest entry alone."""
+    row = session.one(_NEWEST)
+    if row is None or row[0] is None:
+        return Changes([], True, last_seq(session))
+    return page(session, row[0] - 1, 1)
+
+
+def last_seq(session: Session) -> int:
+    """The greatest number that an entry ever had; 0 in a new archive."""
+    row = session.one(_LAST_SEQ)
+    return int(row[0]) if row else 0
+
+
+def clear(session: Session) -> None:
+    """Forget all entries. Their numbers are not used again."""
+    session.run(_CLEAR)

@@ -1,0 +1,172 @@
+"""What every database of the index offers to the rest of the archive.
+
+Reads take any idle connection and see what was committed before they began. Writes of one process go one
+after the other through `write`, since SQLite has one writer and a group of instances shares a commit anyway;
+several processes are kept apart by the database. Both give a `Session`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+from ithil.archive.errors import CommitUncertain, IndexUnavailable
+from ithil.archive.index.statement import Session
+
+T = TypeVar("T")
+
+RETRY_DELAYS = (0.02, 0.1, 0.4, 1.0)  # seconds between the tries of a transaction
+
+
+class Retry(Exception):
+    """Raised inside `write` when the transaction met another one in a way that only a new try resolves."""
+
+
+class Database(ABC):
+    """A pool of connections to one database, and the rules of its transactions.
+
+    `work` functions given to `write` may run several times (lost connection, deadlock, `Retry`), so they
+    must not change anything outside the database until `write` returns.
+    """
+
+    dialect: str
+    begin: str  # the statement that begins a transaction which will write
+
+    def __init__(self) -> None:
+        self._idle: list[Any] = []
+        self._writer: Any = None
+        self._writing = threading.Lock()
+        self._committing = False  # whether the transaction that runs or failed had got as far as its COMMIT
+        self._closed = False
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading. Raises IndexUnavailable."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._guarded(self.connect)
+        healthy = False
+        try:
+            yield Session(connection.cursor(), self.dialect)
+            healthy = True
+        except Exception as error:
+            translated = self._translate(error)
+            healthy = translated is None and not self._is_lost(error)
+            if translated is not None:
+                raise translated from error
+            raise
+        finally:
+            if healthy and not self._closed and len(self._idle) < 32:
+                self._idle.append(connection)
+            else:
+                self._discard(connection)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction of its own and commit it durably.
+
+        Raises IndexUnavailable when the database cannot be reached or stays locked, StorageFull when its
+        disk is full, and whatever `work` raises (after rolling back).
+        """
+        attempt = 0
+        uncertain = False
+        while True:
+            with self._writing:
+                try:
+                    return self._try(work)
+                except Exception as error:
+                    uncertain = uncertain or (self._committing and self._is_lost(error))
+                    self._abandon(error)
+                    if attempt >= len(RETRY_DELAYS) or not self._worth_retrying(error):
+                        if uncertain:
+                            raise CommitUncertain("The database broke off during a commit") from error
+                        translated = self._translate(error)
+                        if translated is not None:
+                            raise translated from error
+                        raise
+            time.sleep(RETRY_DELAYS[attempt])
+            attempt += 1
+
+    def _try(self, work: Callable[[Session], T]) -> T:
+        self._committing = False
+        if self._writer is None:
+            self._writer = self._guarded(self.connect)
+        cursor = self._writer.cursor()
+        cursor.execute(self.begin)
+        result = work(Session(cursor, self.dialect))
+        self._committing = True
+        cursor.execute("COMMIT")
+        return result
+
+    def _abandon(self, error: Exception) -> None:
+        """Bring the writing connection back to rest after a failed transaction, or drop it."""
+        if self._writer is None:
+            return
+        if not self._is_lost(error):
+            try:
+                self._writer.rollback()
+                return
+            except Exception:
+                pass  # then it is of no more use either
+        self._discard(self._writer)
+        self._writer = None
+
+    def _guarded(self, connect: Callable[[], Any]) -> Any:
+        try:
+            return connect()
+        except Exception as error:
+            raise self._translate(error) or error from error
+
+    def _worth_retrying(self, error: Exception) -> bool:
+        return isinstance(error, Retry) or self._is_lost(error) or self._is_clash(error)
+
+    def _discard(self, connection: Any) -> None:
+        try:
+            connection.close()
+        except Exception:
+            pass  # a broken connection may refuse even that; it is gone either way
+
+    def close(self) -> None:
+        """Close every connection; sessions that are still in use close when they are given back."""
+        self._closed = True
+        with self._writing:
+            if self._writer is not None:
+                self._discard(self._writer)
+                self._writer = None
+        while self._idle:
+            self._discard(self._idle.pop())
+
+    def version(self) -> object | None:
+        """A token that differs whenever anything in the database changed, or None if that is not known.
+
+        Only to be called from one thread, the HTTP event loop; it costs a few microseconds.
+        """
+        return None
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """Open a connection in autocommit mode."""
+
+    @abstractmethod
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold a lock against every other process that opens this database; used while tables change."""
+
+    @abstractmethod
+    def lacks_table(self, error: Exception) -> bool:
+        """Whether a statement failed because its table does not exist."""
+
+    @abstractmethod
+    def _translate(self, error: Exception) -> Exception | None:
+        """The archive's exception for a driver's one, or None for what is not the database's failure."""
+
+    @abstractmethod
+    def _is_lost(self, error: Exception) -> bool:
+        """Whether the connection is of no more use."""
+
+    @abstractmethod
+    def _is_clash(self, error: Exception) -> bool:
+        """Whether two transactions met (deadlock, serialization failure), so that a new try may succeed."""

@@ -1,0 +1,305 @@
+"""Adding instances to the index: the statements of the hottest transaction there is.
+
+One call adds a batch of instances in the caller's transaction. An instance of a known series costs four
+statements (find the series, insert the instance, its attachment and its change); the counters of the parents
+are added up over the batch and written once each, from series to patient. Deletes take their locks in the
+same order, so that the two wait for each other instead of dying in a deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from ithil.archive.index import tables as t
+from ithil.archive.index.changelog import Entry, record
+from ithil.archive.index.database import Retry
+from ithil.archive.index.remove import queue_files, remove_instance
+from ithil.archive.index.statement import Session, Statement
+from ithil.archive.model import Attachment
+from ithil.dicom.level import Level
+
+DICOM_FILE = 1  # the content type of an instance's own file
+
+
+@dataclass(slots=True)
+class NewInstance:
+    """All that a transaction needs to add one instance and, where they are missing, its parents.
+
+    `public_ids` is indexed by `Level`. `instance` and what `parent` gives for a level are the column values
+    to insert, without the internal id of the row above. Times ending in `_at` are seconds since 1970.
+    """
+
+    public_ids: tuple[str, str, str, str]
+    instance: dict[str, Any]
+    parent: Callable[[Level], dict[str, Any]]
+    expects: bool  # whether the series announces how many instances it will have
+    file: Attachment
+    overwrite: str  # Never, Always or IfChanged
+    date: str  # YYYYMMDDTHHMMSS, UTC
+    arrived_at: float
+    stable_at: float
+
+
+@dataclass(slots=True)
+class _Growth:
+    """What a batch adds to one parent."""
+
+    instances: int = 0
+    series: int = 0
+    studies: int = 0
+    disk_size: int = 0
+    uncompressed_size: int = 0
+    date: str = ""
+    stable_at: float = 0.0
+    arrived_at: float = 0.0
+
+
+_Ids = tuple[int, int, int]  # the internal ids of an instance's patient, study and series
+
+
+def is_stored(session: Session, public_id: str) -> bool:
+    """Whether the index has an instance with this public id."""
+    return session.one(_FIND[Level.INSTANCE], {"public_id": public_id}) is not None
+
+
+class Batch:
+    """The instances that one transaction adds, and what that does to their parents."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[str, _Ids] = {}
+        self._growth: tuple[dict[int, _Growth], ...] = ({}, {}, {})
+        self._entries: list[Entry] = []
+        self._created: list[Entry] = []  # parents made for the instance at hand
+        self._expecting: dict[int, str] = {}
+        self._date = ""
+
+    def add(self, new: NewInstance) -> bool:
+        """Add an instance; False if the archive has it already and the overwrite mode keeps what is there."""
+        ids = self._parents(new)
+        row = {**new.instance, "series": ids[Level.SERIES]}
+        added = self._session.one(_INSERT[Level.INSTANCE], row)
+        if added is None:
+            stored = self._session.one(_STORED, {"public_id": new.public_ids[Level.INSTANCE]})
+            if stored is None:
+                raise Retry  # deleted by another process in this moment
+            instance, uuid, md5 = stored
+            if uuid == new.file.uuid:
+                return True  # an earlier try was committed although its answer got lost
+            if new.overwrite == "Never" or (
+                new.overwrite == "IfChanged" and md5 and md5 == new.file.uncompressed_md5
+            ):
+                return False
+            self._replace(instance, new, ids)
+            added = self._session.one(_INSERT[Level.INSTANCE], row)
+            if added is None:
+                raise Retry
+        instance = added[0]
+        self._attach(instance, new.file)
+        self._entries.append(
+            Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE])
+        )
+        self._entries.extend(self._created)
+        self._created = []
+        for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+            self._grow(level, ids[level], new, 1)
+        if new.expects:
+            self._expecting[ids[Level.SERIES]] = new.public_ids[Level.SERIES]
+        self._date = new.date
+        return True
+
+    def finish(self) -> None:
+        """Write the counters of the parents and the change log; nothing may follow in the transaction."""
+        for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+            for resource, growth in sorted(self._growth[level].items()):
+                touched = self._session.run(_GROW[level], _growth_values(resource, growth))
+                if not touched:
+                    raise Retry  # the parent was deleted by another process
+        for resource, public_id in self._expecting.items():
+            if self._session.one(_COMPLETE, {"series": resource}) is not None:
+                self._entries.append(Entry("CompletedSeries", Level.SERIES, resource, public_id))
+        record(self._session, self._entries, self._date)
+
+    def _parents(self, new: NewInstance) -> _Ids:
+        """The internal ids of the patient, study and series, which are made where they are missing."""
+        public_id = new.public_ids[Level.SERIES]
+        ids = self._known.get(public_id)
+        if ids is None:
+            row = self._session.one(_FIND_SERIES, {"public_id": public_id})
+            ids = (row[0], row[1], row[2]) if row is not None else self._create_parents(new)
+            self._known[public_id] = ids
+        return ids
+
+    def _create_parents(self, new: NewInstance) -> _Ids:
+        self._created = []
+        patient = self._create(Level.PATIENT, new, {})
+        study = self._create(Level.STUDY, new, {"patient": patient})
+        series = self._create(Level.SERIES, new, {"study": study})
+        kinds = [entry.level for entry in self._created]
+        if Level.STUDY in kinds:
+            self._grow(Level.PATIENT, patient, new, 0).studies += 1
+        if Level.SERIES in kinds:
+            self._grow(Level.PATIENT, patient, new, 0).series += 1
+            self._grow(Level.STUDY, study, new, 0).series += 1
+        self._created.reverse()  # the log names the series first
+        return patient, study, series
+
+    def _create(self, level: Level, new: NewInstance, parent: dict[str, int]) -> int:
+        public_id = new.public_ids[level]
+        found = self._session.one(_FIND[level], {"public_id": public_id})
+        if found is None:
+            made = self._session.one(_INSERT[level], {**new.parent(level), **parent})
+            if made is not None:
+                self._created.append(Entry(f"New{level.singular}", level, made[0], public_id))
+                return int(made[0])
+            # Another process has made it since; its commit is what the insert waited for.
+            found = self._session.one(_FIND[level], {"public_id": public_id})
+            if found is None:
+                raise Retry
+        return int(found[0])
+
+    def _attach(self, instance: int, file: Attachment) -> None:
+        self._session.run(
+            _ATTACH,
+            {
+                "level": int(Level.INSTANCE),
+                "resource": instance,
+                "content_type": file.content_type,
+                "uuid": file.uuid,
+                "compression": file.compression,
+                "compressed_size": file.compressed_size,
+                "compressed_md5": file.compressed_md5,
+                "uncompressed_size": file.uncompressed_size,
+                "uncompressed_md5": file.uncompressed_md5,
+            },
+        )
+
+    def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> None:
+        """Take away the stored instance for which `new` comes; its parents stay."""
+        files = remove_instance(self._session, instance)
+        queue_files(self._session, files, new.arrived_at)
+        for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+            growth = self._grow(level, ids[level], new, 0)
+            growth.instances -= 1
+            growth.disk_size -= sum(file.compressed_size for file in files)
+            growth.uncompressed_size -= sum(file.uncompressed_size for file in files)
+
+    def _grow(self, level: Level, resource: int, new: NewInstance, instances: int) -> _Growth:
+        growth = self._growth[level].get(resource)
+        if growth is None:
+            growth = self._growth[level][resource] = _Growth()
+        growth.date = new.date
+        growth.stable_at = new.stable_at
+        growth.arrived_at = new.arrived_at
+        if instances:
+            growth.instances += instances
+            growth.disk_size += new.file.compressed_size
+            growth.uncompressed_size += new.file.uncompressed_size
+        return growth
+
+
+def _growth_values(resource: int, growth: _Growth) -> dict[str, Any]:
+    return {
+        "resource": resource,
+        "instances": growth.instances,
+        "series": growth.series,
+        "studies": growth.studies,
+        "disk": growth.disk_size,
+        "uncompressed": growth.uncompressed_size,
+        "date": growth.date,
+        "stable": growth.stable_at,
+        "arrived": int(growth.arrived_at * 1e6),
+    }
+
+
+def _insert(table: sa.Table, names: tuple[str, ...]) -> Statement:
+    """INSERT that gives the new row's id, or no row if the public id is taken."""
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+    return Statement(
+        sqlite_insert(table)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["public_id"])
+        .returning(table.c.id),
+        postgresql=postgresql_insert(table)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["public_id"])
+        .returning(table.c.id),
+    )
+
+
+COLUMNS = (
+    ("public_id", "patient_id", "patient_id_norm", "patient_name_norm", "birth_date", "sex", "main_tags")
+    + ("metadata",),
+    ("public_id", "patient", "study_instance_uid", "study_date", "study_time", "accession_number_norm")
+    + ("study_id", "description_norm", "referring_physician_norm", "institution_norm", "patient_id_norm")
+    + ("patient_name_norm", "birth_date", "sex", "patient_main_tags", "main_tags", "metadata"),
+    ("public_id", "study", "series_instance_uid", "modality", "series_number", "description_norm")
+    + ("body_part", "series_date", "station_norm", "expected_instances", "main_tags", "metadata"),
+    ("public_id", "series", "sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number")
+    + ("index_in_series", "frames", "pixel_data_offset", "frame_index", "main_tags", "metadata"),
+)
+"""The columns that ingest fills in each resource table, by Level."""
+
+_INSERT = tuple(_insert(table, names) for table, names in zip(t.BY_LEVEL, COLUMNS, strict=True))
+_FIND = tuple(
+    Statement(sa.select(table.c.id).where(table.c.public_id == sa.bindparam("public_id")))
+    for table in t.BY_LEVEL
+)
+_FIND_SERIES = Statement(
+    sa.select(t.studies.c.patient, t.series.c.study, t.series.c.id)
+    .join_from(t.series, t.studies, t.series.c.study == t.studies.c.id)
+    .where(t.series.c.public_id == sa.bindparam("public_id"))
+)
+_STORED = Statement(
+    sa.select(t.instances.c.id, t.attachments.c.uuid, t.attachments.c.uncompressed_md5)
+    .join_from(t.instances, t.attachments, t.attachments.c.resource == t.instances.c.id)
+    .where(
+        t.instances.c.public_id == sa.bindparam("public_id"),
+        t.attachments.c.level == int(Level.INSTANCE),
+        t.attachments.c.content_type == DICOM_FILE,
+    )
+)
+_ATTACH = Statement(
+    sa.insert(t.attachments).values(
+        {column.name: sa.bindparam(column.name) for column in t.attachments.c if column.name != "revision"}
+    )
+)
+
+
+def _grow(level: Level) -> Statement:
+    table = t.BY_LEVEL[level]
+    values: dict[str, Any] = {
+        "instance_count": table.c.instance_count + sa.bindparam("instances"),
+        "disk_size": table.c.disk_size + sa.bindparam("disk"),
+        "uncompressed_size": table.c.uncompressed_size + sa.bindparam("uncompressed"),
+        "last_update": sa.bindparam("date"),
+        "stable_at": sa.bindparam("stable"),
+    }
+    if level <= Level.STUDY:
+        values["series_count"] = table.c.series_count + sa.bindparam("series")
+    if level == Level.PATIENT:
+        values["study_count"] = table.c.study_count + sa.bindparam("studies")
+        values["recycling_order"] = sa.bindparam("arrived")
+    return Statement(sa.update(table).where(table.c.id == sa.bindparam("resource")).values(values))
+
+
+_GROW = tuple(_grow(level) for level in (Level.PATIENT, Level.STUDY, Level.SERIES))
+
+# A series is complete when it has as many instances as its first one announced, each index from 1 once.
+_COMPLETE = Statement(
+    sa.select(t.series.c.id)
+    .join_from(t.series, t.instances, t.instances.c.series == t.series.c.id)
+    .where(t.series.c.id == sa.bindparam("series"), t.series.c.instance_count == t.series.c.expected_instances)
+    .group_by(t.series.c.id, t.series.c.expected_instances)
+    .having(
+        sa.func.count(sa.distinct(t.instances.c.index_in_series)) == t.series.c.expected_instances,
+        sa.func.min(t.instances.c.index_in_series) == 1,
+        sa.func.max(t.instances.c.index_in_series) == t.series.c.expected_instances,
+    )
+)

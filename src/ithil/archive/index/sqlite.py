@@ -1,0 +1,88 @@
+"""The index in one SQLite file: the default, for one host.
+
+Write-ahead logging lets readers and the one writer work at the same time, also in several processes. With
+`synchronous=FULL` a commit is on the disk when it returns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ithil.archive.errors import IndexUnavailable, StorageFull
+from ithil.archive.index.database import Database
+
+BUSY_SECONDS = 20.0  # how long a transaction waits for that of another process
+CACHE_KIB = 8192  # page cache of a connection
+
+
+class SqliteDatabase(Database):
+    """The SQLite file at `path`; `durable` says whether commits wait for the disk."""
+
+    dialect = "sqlite"
+    begin = "BEGIN IMMEDIATE"
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        super().__init__()
+        self.path = path
+        self._durable = durable
+        self._watch: sqlite3.Connection | None = None
+
+    def connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA wal_autocheckpoint=2000")
+        return connection
+
+    def version(self) -> object | None:
+        """SQLite's `data_version`, asked on a connection that never writes."""
+        watch = self._watch
+        if watch is None:
+            watch = self._watch = self._guarded(self.connect)
+        try:
+            row: tuple[int] = watch.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return None
+        return row[0]
+
+    def close(self) -> None:
+        super().close()
+        if self._watch is not None:
+            self._discard(self._watch)
+            self._watch = None
+
+    def _translate(self, error: Exception) -> Exception | None:
+        if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.ProgrammingError):
+            return None
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StorageFull("The disk of the index is full")
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
+            return None  # a mistake of ours, to be seen as such
+        return IndexUnavailable(f"The index cannot be used ({getattr(error, 'sqlite_errorname', 'error')})")
+
+    def _is_lost(self, error: Exception) -> bool:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT)
+
+    def _is_clash(self, error: Exception) -> bool:
+        return False  # the busy timeout has waited already
+
+    def lacks_table(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with open(self.path.with_name(self.path.name + ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

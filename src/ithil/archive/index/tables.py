@@ -1,0 +1,268 @@
+"""The shape of the index: every table of the database, once, for SQLite and PostgreSQL alike.
+
+Why it looks like this:
+
+* **Wide rows.** Each level has typed columns for what is searched (with a `*_norm` copy, free of case and
+  accents) and one JSON column `main_tags` with all main DICOM tags, so that a search touches one table and
+  an answer reads one row. Orthanc keeps a row per tag and joins them.
+* **Counters live in the parents** and change in the transaction that adds or removes an instance, so
+  statistics and `NumberOfStudyRelatedInstances` never count rows.
+* **What ingest knows about an instance for good** (reception date, origin, transfer syntax, ...) is the JSON
+  column `metadata` of its row, written once. The table `metadata` holds what can change, with revisions.
+* **Times** that people see are Orthanc's text `YYYYMMDDTHHMMSS` in UTC; times that processes compare are
+  seconds since 1970 as a float.
+* **`level` and `resource`** together name a row of one of the four resource tables by its internal id, for
+  everything that can hang on any level.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+naming = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+schema = sa.MetaData(naming_convention=naming)
+
+# SQLite numbers rows only in a column declared INTEGER; PostgreSQL wants 64 bits.
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default="")
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+
+
+def _common() -> list[sa.Column[object]]:
+    """The columns that patients, studies and series share."""
+    return [
+        sa.Column("main_tags", sa.Text, nullable=False, server_default="{}"),
+        # What was known when the first instance created the row, by metadata number; never changes.
+        sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
+        _text("last_update"),
+        # When the resource becomes stable unless another instance arrives first; NULL: it is stable.
+        sa.Column("stable_at", sa.Float),
+        _count("instance_count"),
+        _count("disk_size"),
+        _count("uncompressed_size"),
+    ]
+
+
+patients = sa.Table(
+    "patients",
+    schema,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("public_id", sa.Text, nullable=False, unique=True),
+    _text("patient_id"),
+    sa.Column("patient_id_norm", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("patient_name_norm", sa.Text, nullable=False, server_default="", index=True),
+    _text("birth_date"),
+    _text("sex"),
+    *_common(),
+    _count("study_count"),
+    _count("series_count"),
+    sa.Column("protected", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Grows whenever an instance arrives: the smallest value is the first patient to recycle.
+    sa.Column("recycling_order", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+studies = sa.Table(
+    "studies",
+    schema,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("public_id", sa.Text, nullable=False, unique=True),
+    sa.Column("patient", Key, sa.ForeignKey("patients.id"), nullable=False, index=True),
+    sa.Column("study_instance_uid", sa.Text, nullable=False, index=True),
+    sa.Column("study_date", sa.Text, nullable=False, server_default="", index=True),
+    _text("study_time"),
+    sa.Column("accession_number_norm", sa.Text, nullable=False, server_default="", index=True),
+    _text("study_id"),
+    _text("description_norm"),
+    _text("referring_physician_norm"),
+    _text("institution_norm"),
+    # Copies of the patient's, so that a study list is searched and sorted without a join.
+    sa.Column("patient_id_norm", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("patient_name_norm", sa.Text, nullable=False, server_default="", index=True),
+    _text("birth_date"),
+    _text("sex"),
+    sa.Column("patient_main_tags", sa.Text, nullable=False, server_default="{}"),
+    *_common(),
+    _count("series_count"),
+)
+
+series = sa.Table(
+    "series",
+    schema,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("public_id", sa.Text, nullable=False, unique=True),
+    sa.Column("study", Key, sa.ForeignKey("studies.id"), nullable=False, index=True),
+    sa.Column("series_instance_uid", sa.Text, nullable=False, index=True),
+    _text("modality"),
+    _text("series_number"),
+    _text("description_norm"),
+    _text("body_part"),
+    _text("series_date"),
+    _text("station_norm"),
+    sa.Column("expected_instances", sa.Integer),
+    *_common(),
+)
+
+instances = sa.Table(
+    "instances",
+    schema,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("public_id", sa.Text, nullable=False, unique=True),
+    sa.Column("series", Key, sa.ForeignKey("series.id"), nullable=False, index=True),
+    sa.Column("sop_instance_uid", sa.Text, nullable=False, index=True),
+    _text("sop_class_uid"),
+    _text("transfer_syntax_uid"),
+    sa.Column("instance_number", sa.BigInteger),
+    sa.Column("index_in_series", sa.BigInteger),
+    sa.Column("frames", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pixel_data_offset", sa.BigInteger),
+    # Where each frame lies in the file (dicom/frames.py); NULL when arithmetic or a later look tells.
+    sa.Column("frame_index", sa.LargeBinary),
+    sa.Column("main_tags", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
+)
+
+attachments = sa.Table(
+    "attachments",
+    schema,
+    sa.Column("level", sa.SmallInteger, primary_key=True),
+    sa.Column("resource", Key, primary_key=True),
+    sa.Column("content_type", sa.Integer, primary_key=True),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("compression", sa.SmallInteger, nullable=False),
+    _count("compressed_size"),
+    _text("compressed_md5"),
+    _count("uncompressed_size"),
+    _text("uncompressed_md5"),
+    _count("revision"),
+    sqlite_with_rowid=False,  # one B-tree instead of two
+)
+
+metadata = sa.Table(
+    "metadata",
+    schema,
+    sa.Column("level", sa.SmallInteger, primary_key=True),
+    sa.Column("resource", Key, primary_key=True),
+    sa.Column("type", sa.Integer, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    _count("revision"),
+    sqlite_with_rowid=False,  # one B-tree instead of two
+)
+
+labels = sa.Table(
+    "labels",
+    schema,
+    sa.Column("level", sa.SmallInteger, primary_key=True),
+    sa.Column("resource", Key, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Index("ix_labels_label", "label", "level"),
+    sqlite_with_rowid=False,  # one B-tree instead of two
+)
+
+changes = sa.Table(
+    "changes",
+    schema,
+    sa.Column("seq", Key, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    # The internal id while the resource lives (its entries go with it), NULL for Deleted.
+    sa.Column("resource", Key),
+    sa.Column("public_id", sa.Text, nullable=False),
+    sa.Column("date", sa.Text, nullable=False),
+    sa.Index("ix_changes_resource", "level", "resource"),
+    sqlite_autoincrement=True,  # a sequence number is never given twice, even after deletes
+)
+
+exports = sa.Table(
+    "exports",
+    schema,
+    sa.Column("seq", Key, primary_key=True),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("public_id", sa.Text, nullable=False),
+    _text("remote_modality"),
+    _text("patient_id"),
+    _text("study_instance_uid"),
+    _text("series_instance_uid"),
+    _text("sop_instance_uid"),
+    sa.Column("date", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+jobs = sa.Table(
+    "jobs",
+    schema,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("completed_at", sa.Float),
+    sa.Column("progress", sa.Float, nullable=False, server_default="0"),
+    sa.Column("content", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until", sa.Float),
+    sa.Index("ix_jobs_queue", "state", "priority", "created_at"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    schema,
+    sa.Column("seq", Key, primary_key=True),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Files whose rows are gone: the second step of a delete, done by a sweep that any process may run.
+deleted_files = sa.Table(
+    "deleted_files",
+    schema,
+    sa.Column("uuid", sa.Text, primary_key=True),
+    sa.Column("content_type", sa.Integer, nullable=False),
+    sa.Column("deleted_at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Single values that all processes share: the schema's identity, counters, cursors of readers of changes.
+properties = sa.Table(
+    "properties",
+    schema,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# Who may run a sweep right now. A dead owner's lease ends by itself.
+leases = sa.Table(
+    "leases",
+    schema,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)
+
+for _table in (patients, studies, series):
+    sa.Index(
+        f"ix_{_table.name}_unstable",
+        _table.c.stable_at,
+        sqlite_where=_table.c.stable_at.is_not(None),
+        postgresql_where=_table.c.stable_at.is_not(None),
+    )
+
+BY_LEVEL = (patients, studies, series, instances)
+"""The resource tables, indexed by `Level`."""
+
+PARENT_COLUMN = ("", "patient", "study", "series")
+"""The column of each resource table that points to its parent, indexed by `Level`."""

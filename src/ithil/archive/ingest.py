@@ -1,0 +1,215 @@
+"""The one way in: every instance, from whichever door, passes here and gets one answer.
+
+The bytes are kept in memory while they are few and stream to their final file when they are many. `commit`
+then scans the header, refuses what is no acceptable DICOM, makes the file durable and adds the instance to
+the index; when it returns, the instance is safe. All of it happens in the calling thread. A crash on the way
+leaves at most a file that no row names, which `ithil check` finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from ithil.archive import clock
+from ithil.archive.archive import Archive
+from ithil.archive.describe import WANTED, instance_ids, new_instance
+from ithil.archive.errors import CommitUncertain, MissingIdentifier, ReadOnly
+from ithil.archive.index.ingest import DICOM_FILE, is_stored
+from ithil.archive.model import Attachment, Origin, StoreResult, StoreStatus
+from ithil.archive.storage import compression
+from ithil.archive.storage.local import LocalWriter
+from ithil.dicom.errors import DicomError
+from ithil.dicom.frames import frame_index
+from ithil.dicom.level import Level
+from ithil.dicom.scan import NeedMoreData, Scan, ScanLimits, scan
+
+SPOOL_SIZE = 1024 * 1024  # bytes of an instance that are held in memory before they go to a file
+_PIECE = 1024 * 1024
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Incoming:
+    """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
+
+    def __init__(self, archive: Archive, origin: Origin) -> None:
+        """Raises ReadOnly if nothing may be stored."""
+        if archive.settings.read_only:
+            raise ReadOnly("The archive is read-only")
+        self.size = 0
+        self._archive = archive
+        self._origin = origin
+        self._pieces: list[bytes] = []
+        self._writer: LocalWriter | None = None
+        self._md5 = hashlib.md5(usedforsecurity=False) if archive.settings.store_md5_for_attachments else None
+        self._limit = archive.settings.ithil.maximum_instance_size_mb * 1024 * 1024
+
+    def write(self, data: Buffer) -> None:
+        """Append bytes. Raises StorageFull, StorageUnavailable."""
+        self.write_all((data,))
+
+    def write_all(self, buffers: Sequence[Buffer]) -> None:
+        """Append several buffers; they may be reused when this returns."""
+        if self._writer is not None:
+            self._account(sum(map(len, buffers)))
+            if self._md5 is not None:
+                for buffer in buffers:
+                    self._md5.update(buffer)
+            self._writer.write_all(buffers)
+            return
+        piece = b"".join(buffers)
+        self._account(len(piece))
+        if self._md5 is not None:
+            self._md5.update(piece)
+        self._pieces.append(piece)
+        if self.size > SPOOL_SIZE:
+            self._writer = self._archive.storage.writer()
+            self._writer.write_all(self._pieces)
+            self._pieces = []
+
+    def _account(self, length: int) -> None:
+        self.size += length
+        if self._limit and self.size > self._limit:
+            self.discard()
+            raise DicomError("The instance is larger than Ithil.MaximumInstanceSizeMB allows")
+
+    def discard(self) -> None:
+        """Forget the instance and every byte of it; harmless when called twice or after `commit`."""
+        self._pieces = []
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.discard()
+
+    def commit(self) -> StoreResult:
+        """Store the instance durably.
+
+        Raises DicomError for bytes that are no acceptable DICOM, MissingIdentifier for a data set without
+        its UIDs, StorageFull, StorageUnavailable or IndexUnavailable. Nothing is left behind then.
+        """
+        try:
+            return self._commit()
+        finally:
+            self.discard()
+
+    def _commit(self) -> StoreResult:
+        archive, settings = self._archive, self._archive.settings
+        scanned, frames = self._scan()
+        ids = instance_ids(scanned.tags)
+        if ids is None:
+            raise MissingIdentifier("The data set lacks its Study, Series or SOP Instance UID")
+        if settings.overwrite_instances == "Never":
+            with archive.index.read() as session:
+                if is_stored(session, ids[Level.INSTANCE]):
+                    return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+        file = self._store_file()
+        new = new_instance(
+            scanned,
+            ids,
+            archive.main_tags,
+            file,
+            frames,
+            self._origin,
+            settings.overwrite_instances,
+            clock.now(),
+            settings.stable_age,
+        )
+        try:
+            added = archive.commits.submit(new)
+        except CommitUncertain:
+            raise  # a row may name the file
+        except BaseException:
+            archive.storage.remove(file.uuid)
+            raise
+        if added:
+            return StoreResult(StoreStatus.SUCCESS, *ids)
+        archive.storage.remove(file.uuid)
+        return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+
+    def _scan(self) -> tuple[Scan, bytes | None]:
+        """The header of the instance and, for compressed pixel data, where its frames are."""
+        archive = self._archive
+        limits = ScanLimits(
+            maximum_depth=archive.settings.ithil.maximum_sequence_depth,
+            maximum_elements=archive.settings.ithil.maximum_elements,
+        )
+        if not self.size:
+            raise DicomError("The file is empty")
+        if self._writer is not None:
+            with self._writer.view() as view:
+                return _look(view, limits, archive.wanted_tags)
+        if len(self._pieces) > 1:
+            # The first piece holds the whole header of nearly every image.
+            try:
+                found = scan(self._pieces[0], archive.wanted_tags, limits=limits, total_size=self.size)
+                if not found.is_encapsulated:
+                    return _sound(found), None
+            except NeedMoreData:
+                pass
+            self._pieces = [b"".join(self._pieces)]
+        return _look(self._pieces[0], limits, archive.wanted_tags)
+
+    def _store_file(self) -> Attachment:
+        """Make the bytes durable under a UUID; nothing of them is left if that fails."""
+        size, md5 = self.size, self._md5.hexdigest() if self._md5 is not None else ""
+        if self._archive.settings.storage_compression:
+            stored_size, stored_md5, writer = self._compressed()
+            kind = compression.ZLIB
+        else:
+            if self._writer is None:
+                self._writer = self._archive.storage.writer()
+                self._writer.write_all(self._pieces)
+            stored_size, stored_md5, writer, kind = size, md5, self._writer, compression.NONE
+        self._writer = None
+        try:
+            writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+        return Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, size, md5)
+
+    def _compressed(self) -> tuple[int, str, LocalWriter]:
+        plain = self._writer
+        writer = self._archive.storage.writer()
+        md5 = hashlib.md5(usedforsecurity=False)
+        try:
+            for piece in compression.compressed_pieces(self._plain_pieces(), self.size):
+                md5.update(piece)
+                writer.write(piece)
+        except BaseException:
+            writer.discard()
+            raise
+        if plain is not None:
+            plain.discard()
+        return writer.size, md5.hexdigest() if self._md5 is not None else "", writer
+
+    def _plain_pieces(self) -> Iterator[Buffer]:
+        if self._writer is None:
+            yield from self._pieces
+            return
+        with self._writer.view() as view:
+            for start in range(0, len(view), _PIECE):
+                yield view[start : start + _PIECE]
+
+
+def store(archive: Archive, content: bytes, origin: Origin) -> StoreResult:
+    """Store an instance that is in memory as a whole; see `Incoming.commit` for what it raises."""
+    incoming = Incoming(archive, origin)
+    try:
+        incoming.write(content)
+        return incoming.commit()
+    finally:
+        incoming.discard()
+
+
+def _look(buffer: object, limits: ScanLimits, wanted: frozenset[int]) -> tuple[Scan, bytes | None]:
+    found = _sound(scan(buffer, wanted, limits=limits))  # type: ignore[arg-type]
+    if not found.is_encapsulated:
+        return found, None
+    return found, frame_index(buffer, found).to_bytes()  # type: ignore[arg-type]
+
+
+def _sound(found: Scan) -> Scan:
+    if found.truncated:
+        raise DicomError("The file ends in the middle of an element")
+    return found

@@ -1,0 +1,244 @@
+"""Files in a local folder, in Orthanc's layout: the file of UUID 0a1b... lies at `0a/1b/0a1b...`.
+
+Orthanc draws its UUIDs at random, so that nearly every file of the first 65,000 makes a new folder, which
+costs as much as writing the file. Here the first four digits stay the same for a run of files and are then
+drawn anew: the layout and the even spread are the same, the folders are made once.
+
+A file is written under its final name, since nothing refers to it before the index does. It is durable after
+`finish`: its data by fsync, its name by fsync of the folders that had to be made (the name in a folder that
+exists already is made durable together with the file by ext4, XFS and Btrfs).
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ithil.archive.errors import FileMissing, StorageFull, StorageUnavailable
+
+FILES_PER_FOLDER_RUN = 128
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WRITEV_MAX = 512  # buffers in one call; the kernel allows 1024
+
+
+class FileNames:
+    """Draws UUIDs (version 4 in form) whose folders follow each other as the module explains."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._prefix = ""
+        self._left = 0
+
+    def draw(self) -> str:
+        """A new UUID as text."""
+        with self._lock:
+            if not self._left:
+                self._prefix = secrets.token_hex(2)
+                self._left = FILES_PER_FOLDER_RUN
+            self._left -= 1
+            prefix = self._prefix
+        digits = secrets.token_hex(14)
+        variant = "89ab"[int(digits[12], 16) & 3]
+        return f"{prefix}{digits[:4]}-{digits[4:8]}-4{digits[8:11]}-{variant}{digits[13:16]}-{digits[16:28]}"
+
+
+class LocalWriter:
+    """A file being written; not in the storage's books before `finish`, gone after `discard`."""
+
+    def __init__(self, storage: LocalStorage, uuid: str) -> None:
+        self.uuid = uuid
+        self.size = 0
+        self._storage = storage
+        self._path = storage.path(uuid)
+        self._fd = -1
+        self._fd = storage.create(self._path)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes. Raises StorageFull, StorageUnavailable."""
+        self.write_all([data])
+
+    def write_all(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Append several buffers with as few system calls as possible."""
+        try:
+            for start in range(0, len(buffers), _WRITEV_MAX):
+                self._write_vector(buffers[start : start + _WRITEV_MAX])
+        except OSError as error:
+            raise refusal(error) from error
+
+    def _write_vector(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        wanted = sum(map(len, buffers))
+        written = os.writev(self._fd, buffers)
+        self.size += written
+        if written < wanted:  # a full disk or a signal; the rest tells which
+            rest = b"".join(buffers)[written:]
+            while rest:
+                written = os.write(self._fd, rest)
+                self.size += written
+                rest = rest[written:]
+
+    def view(self) -> mmap.mmap:
+        """The bytes written so far, mapped for reading (at least one byte must have been written)."""
+        fd = os.open(self._path, os.O_RDONLY)
+        try:
+            return mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
+        finally:
+            os.close(fd)
+
+    def finish(self) -> None:
+        """Make the file durable (if the storage is told to) and close it."""
+        try:
+            if self._storage.durable:
+                os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+        except OSError as error:
+            self.discard()
+            raise refusal(error) from error
+
+    def discard(self) -> None:
+        """Forget the file; harmless when called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass  # never written, or the disk is gone: `ithil check` finds what stays
+
+
+class LocalStorage:
+    """The folder `root`; with `durable`, files are on the disk before they count."""
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self.root = root
+        self.durable = durable
+        self._base = os.fspath(root)
+        self._names = FileNames()
+
+    def prepare(self) -> None:
+        """Make the folder where it is missing and see that it can be written. Raises StorageUnavailable."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".ithil-{secrets.token_hex(8)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise refusal(error) from error
+
+    def path(self, uuid: str) -> str:
+        """Where the file of a UUID lies."""
+        return f"{self._base}/{uuid[:2]}/{uuid[2:4]}/{uuid}"
+
+    def writer(self) -> LocalWriter:
+        """Begin a new file under a new UUID. Raises StorageFull, StorageUnavailable."""
+        return LocalWriter(self, self._names.draw())
+
+    def create(self, path: str) -> int:
+        """Open a new file, making its folders where needed; gives the file descriptor."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        try:
+            for _ in range(10):  # a sweep may remove an empty folder in between
+                try:
+                    return os.open(path, flags, 0o640)
+                except FileNotFoundError:
+                    self._make_folders(os.path.dirname(path))
+            return os.open(path, flags, 0o640)
+        except OSError as error:
+            raise refusal(error) from error
+
+    def _make_folders(self, leaf: str) -> None:
+        os.makedirs(leaf, mode=0o750, exist_ok=True)
+        if self.durable:
+            for folder in (os.path.dirname(leaf), self._base):
+                fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+
+    def read(self, uuid: str, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes `start` to `end` (excluded; None: to the end) of a file. Raises FileMissing."""
+        try:
+            fd = os.open(self.path(uuid), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileMissing("A stored file is missing") from None
+        except OSError as error:
+            raise refusal(error) from error
+        try:
+            size = os.fstat(fd).st_size
+            stop = size if end is None else min(end, size)
+            return _read_exactly(fd, start, max(0, stop - start))
+        except OSError as error:
+            raise refusal(error) from error
+        finally:
+            os.close(fd)
+
+    def size(self, uuid: str) -> int | None:
+        """The size of a file in bytes, or None if it is not there."""
+        try:
+            return os.stat(self.path(uuid)).st_size
+        except OSError:
+            return None
+
+    def remove(self, uuid: str) -> None:
+        """Delete a file and the folders it leaves empty; a file that is gone already is no error."""
+        path = self.path(uuid)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise refusal(error) from error
+        leaf = os.path.dirname(path)
+        for folder in (leaf, os.path.dirname(leaf)):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return  # not empty, or another process was faster
+
+    def all_files(self) -> Iterator[tuple[str, int, float]]:
+        """(UUID, size, time of last change in seconds since 1970) of every file that has a UUID as its name."""
+        for first in _subfolders(self._base):
+            for second in _subfolders(first.path):
+                with os.scandir(second.path) as entries:
+                    for entry in entries:
+                        if len(entry.name) == 36 and entry.name[:4] == first.name + second.name:
+                            status = entry.stat(follow_symlinks=False)
+                            yield entry.name, status.st_size, status.st_mtime
+
+
+def _subfolders(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _read_exactly(fd: int, start: int, length: int) -> bytes:
+    """Read `length` bytes; one system call unless the kernel gives less (it caps a read at 2 GiB)."""
+    data = os.pread(fd, length, start)
+    if len(data) == length:
+        return data
+    parts = [data]
+    got = len(data)
+    while got < length:
+        data = os.pread(fd, length - got, start + got)
+        if not data:
+            break
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)
+
+
+def refusal(error: OSError) -> StorageFull | StorageUnavailable:
+    """The archive's exception for an operating system error; the message names no path."""
+    name = errno.errorcode.get(error.errno or 0, "EIO")
+    if error.errno in _NO_SPACE:
+        return StorageFull(f"The storage area is full ({name})")
+    return StorageUnavailable(f"The storage area cannot be used ({name})")

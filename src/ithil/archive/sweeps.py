@@ -1,0 +1,83 @@
+"""The archive's periodic work: resources become stable, files of deleted resources go.
+
+Every process runs this thread; the database sees to it that each thing happens once. A sweep that fails is
+tried again at the next turn, and says so in the log once, not at every turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from ithil.archive import clock
+from ithil.archive.archive import Archive
+from ithil.archive.errors import ArchiveError
+from ithil.archive.index import stability, sweeps
+
+log = logging.getLogger(__name__)
+
+REMOVAL_DELAY = 1.0  # seconds that a file outlives its rows, for reads that have just asked the index
+REMOVAL_BATCH = 500
+LEASE_SECONDS = 30.0
+
+
+def settle(archive: Archive) -> int:
+    """Mark as stable what has become so; gives how many resources."""
+    seconds, date = clock.now()
+    with archive.index.read() as session:
+        if not stability.is_due(session, seconds):
+            return 0
+    return len(archive.index.write(lambda session: stability.settle(session, seconds, date)))
+
+
+def remove_files(archive: Archive, owner: str, delay: float = REMOVAL_DELAY) -> int:
+    """Remove files whose rows are gone for `delay` seconds, if no other process is at it; gives how many."""
+    seconds, _ = clock.now()
+    with archive.index.read() as session:
+        waiting = sweeps.waiting_files(session, seconds - delay, REMOVAL_BATCH)
+    if not waiting or not archive.index.write(
+        lambda session: sweeps.take_lease(session, "remove-files", owner, seconds, LEASE_SECONDS)
+    ):
+        return 0
+    for uuid, _ in waiting:
+        archive.cache.drop(uuid)
+        archive.storage.remove(uuid)
+    archive.index.write(lambda session: sweeps.forget_files(session, [uuid for uuid, _ in waiting]))
+    return len(waiting)
+
+
+class Sweeper:
+    """The thread that runs the sweeps of a process every `settings.ithil.stability_sweep_seconds`."""
+
+    def __init__(self, archive: Archive, owner: str) -> None:
+        self._archive = archive
+        self._owner = owner
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin; does nothing for an archive that is read-only."""
+        if not self._archive.settings.read_only:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the sweep that runs."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        interval = self._archive.settings.ithil.stability_sweep_seconds
+        failing = False
+        while not self._stopping.wait(0.0 if self._once_more else interval):
+            try:
+                settled, removed = settle(self._archive), remove_files(self._archive, self._owner)
+                self._once_more = removed >= REMOVAL_BATCH or settled > 0
+                failing = False
+            except ArchiveError as error:
+                self._once_more = False
+                if not failing:
+                    log.error("The sweeps of the archive fail and will be tried again: %s", error)
+                failing = True
+
+    _once_more = False

@@ -1,0 +1,1 @@
+"""Who is asking: verification of credentials, for every skin that has users."""

@@ -1,0 +1,90 @@
+"""Who may talk to the server: `RemoteAccessAllowed` and Basic authentication, before anything else is done.
+
+A client on this host is always let in as far as `RemoteAccessAllowed` is concerned; every other one only if it
+is set. Then, if `AuthenticationEnabled`, the credentials must be those of a registered user. Both refusals are
+401 without a body, as Orthanc's are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ithil.auth.basic import BasicVerifier
+
+CHALLENGE = 'Basic realm="Ithil", charset="UTF-8"'
+"""The value of `WWW-Authenticate`: there are credentials, and they are UTF-8 (RFC 7617 2.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A client that was let in: its IP address ("" if unknown) and its user ("" without authentication)."""
+
+    address: str
+    user: str
+
+
+class AccessControl:
+    """Decides about each request.
+
+    Parameters:
+        remote_access_allowed: whether clients of other hosts are let in.
+        authentication_enabled: whether credentials are needed.
+        users: passwords by name.
+        trusted_proxies: addresses or networks whose `X-Forwarded-For` is believed.
+    """
+
+    def __init__(
+        self,
+        *,
+        remote_access_allowed: bool,
+        authentication_enabled: bool,
+        users: Mapping[str, str],
+        trusted_proxies: Iterable[str] = (),
+    ) -> None:
+        self._remote_access_allowed = remote_access_allowed
+        self._verifier = BasicVerifier(users) if authentication_enabled else None
+        self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
+
+    def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Visitor | None:
+        """The visitor behind an ASGI scope, or None for one that is not let in."""
+        client = scope.get("client")
+        address = client[0] if client else ""
+        if self._proxies:
+            address = self._behind_proxies(address, headers.get(b"x-forwarded-for", b""))
+        if not self._remote_access_allowed and not is_local(address):
+            return None
+        if self._verifier is None:
+            return Visitor(address, "")
+        authorization = headers.get(b"authorization")
+        user = None if authorization is None else self._verifier.verify(authorization)
+        return None if user is None else Visitor(address, user)
+
+    def _behind_proxies(self, address: str, forwarded: bytes) -> str:
+        """The last address of the chain that no trusted proxy has."""
+        chain = [item.strip() for item in forwarded[:4096].decode("latin-1").split(",") if item.strip()]
+        while chain and self._is_proxy(address):
+            address = chain.pop()
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is this host's loopback; a client without address came through a local socket."""
+    if address in ("127.0.0.1", "::1", ""):
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped.is_loopback
+    return parsed.is_loopback

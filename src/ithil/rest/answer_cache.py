@@ -1,0 +1,75 @@
+"""Finished answers to GET requests, valid as long as nothing in the database changed.
+
+The index has an exact and cheap validator, `index.version()`. While it stays equal, every answer that depends
+on the index alone is still the right one, so it can be sent again without routing, threads or SQL. The first
+lookup after a change drops everything; there is nothing to invalidate by hand.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+OVERHEAD = 1000  # bytes that an entry costs beside its body
+LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """The two ASGI messages of an answer, ready to be sent any number of times.
+
+    With `file_of` the body is not kept here: it is the stored file of that instance, which the storage keeps
+    in a cache of its own.
+    """
+
+    start: dict[str, Any]
+    body: dict[str, Any]
+    size: int
+    file_of: str | None = None
+
+
+class AnswerCache:
+    """A least-recently-used cache of `capacity` bytes. To be used from the event loop only."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._version: object | None = None
+        self._entries: OrderedDict[Hashable, CachedAnswer] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: Hashable, version: object | None) -> CachedAnswer | None:
+        """The answer kept for `key`, if the index is still at `version` (None: unknown, nothing is valid)."""
+        if version != self._version or version is None:
+            self._restart(version)
+            return None
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: Hashable, version: object | None, answer: CachedAnswer) -> None:
+        """Keep an answer that was made from the index at `version` or later."""
+        if version is None or version != self._version:
+            return
+        cost = answer.size + OVERHEAD
+        if cost > self._capacity // LARGEST_SHARE:
+            return
+        before = self._entries.pop(key, None)
+        if before is not None:
+            self._size -= before.size + OVERHEAD
+        self._entries[key] = answer
+        self._size += cost
+        while self._size > self._capacity:
+            _, oldest = self._entries.popitem(last=False)
+            self._size -= oldest.size + OVERHEAD
+
+    def _restart(self, version: object | None) -> None:
+        self._version = version
+        if self._entries:
+            self._entries.clear()
+            self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,124 @@
+"""What a handler gives back: status, headers and a body that is either bytes or a part of a stored file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ithil.rest import errors
+from ithil.rest.errors import RestError
+from ithil.rest.request import RestRequest
+from ithil.rest.xml import to_xml
+
+if TYPE_CHECKING:
+    from ithil.archive.model import Attachment
+
+JSON = "application/json; charset=utf-8"
+XML = "application/xml; charset=utf-8"
+TEXT = "text/plain"
+BINARY = "application/octet-stream"
+
+_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+_UNSAFE_IN_FILENAME = re.compile(r'[\x00-\x1f\x7f"\\]')
+_ETAG = re.compile(r'"?(\d+)-([0-9a-f]*)"?\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Bytes `start` to `end` (exclusive) of a stored file, read when the answer is sent."""
+
+    attachment: Attachment
+    start: int
+    end: int
+    raw: bool = False  # as on disk, maybe compressed
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer. `content_type` "" sends no such header."""
+
+    body: bytes | FilePart = b""
+    content_type: str = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        if isinstance(self.body, FilePart):
+            return self.body.end - self.body.start
+        return len(self.body)
+
+
+def json(request: RestRequest, value: Any) -> Answer:
+    """`value` as sorted and indented JSON, or as XML if the client prefers that."""
+    if request.wants_xml:
+        return Answer(to_xml(value), XML)
+    return Answer(orjson.dumps(value, option=_OPTIONS), JSON)
+
+
+def text(value: str) -> Answer:
+    """Plain text."""
+    return Answer(value.encode(), TEXT)
+
+
+def empty() -> Answer:
+    """The answer of what has nothing to say but that it was done."""
+    return Answer(b"", TEXT)
+
+
+def done() -> Answer:
+    """The answer of what was done and once may say more: an empty object."""
+    return Answer(b"{}", "application/json")
+
+
+def missing() -> Answer:
+    """The answer for a resource that the handler does not find: 404 without a body."""
+    return Answer(status=404)
+
+
+def failure(error: RestError, request_method: str, path: str, *, described: bool) -> Answer:
+    """The answer that tells about `error`; without a body if errors are not to be described."""
+    if not described:
+        return Answer(status=error.status)
+    return Answer(errors.describe(error, request_method, path), JSON, error.status)
+
+
+def disposition(filename: str) -> dict[str, str]:
+    """The header that proposes a file name; what could end the header or the name is dropped."""
+    safe = _UNSAFE_IN_FILENAME.sub("", filename).encode("ascii", "replace").decode()
+    return {"Content-Disposition": f'filename="{safe}"'}
+
+
+def etag(revision: int, digest: str) -> str:
+    """The entity tag of a revision: the number and an MD5, as Orthanc's clients send it back."""
+    return f'"{revision}-{digest}"'
+
+
+def text_etag(revision: int, value: str) -> str:
+    """The entity tag of a text."""
+    return etag(revision, hashlib.md5(value.encode(), usedforsecurity=False).hexdigest())
+
+
+def not_modified(request: RestRequest, tag: str) -> Answer | None:
+    """304 if the client has the version `tag` already, else None.
+
+    Raises RestError (parameter out of range) when `If-None-Match` is not an entity tag of this server's form.
+    """
+    header = request.headers.get("if-none-match")
+    if header is None:
+        return None
+    for candidate in header.split(","):
+        candidate = candidate.strip().removeprefix("W/")
+        if candidate == "*" or candidate.strip('"') == tag.strip('"'):
+            return Answer(status=304, headers={"ETag": tag})
+        if not _ETAG.match(candidate):
+            raise RestError(
+                errors.PARAMETER_OUT_OF_RANGE,
+                'The header "If-None-Match" must hold an ETag: a revision, a hyphen and an MD5',
+            )
+    return None

@@ -1,0 +1,99 @@
+"""The log of changes and the log of exported resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ithil.archive import changes
+from ithil.archive.model import Change
+from ithil.rest import answers
+from ithil.rest.answers import Answer
+from ithil.rest.request import RestRequest, lenient_number, words
+from ithil.rest.routing import Parameter, Route
+
+DEFAULT_LIMIT = 100
+
+
+def routes() -> list[Route]:
+    """The routes of this module."""
+    return [
+        Route(
+            "GET",
+            "/changes",
+            get_changes,
+            "What happened to resources, in order",
+            (
+                Parameter("since", "The number of the last change that is known already"),
+                Parameter("limit", "How many changes to show, 100 by default"),
+                Parameter("last", "Show the newest change only"),
+                Parameter("to", "The number of the last change wanted; alone, the log is read backwards"),
+                Parameter("type", "Kinds of changes, between semicolons; all by default"),
+            ),
+            cacheable=True,
+        ),
+        Route("DELETE", "/changes", delete_changes, "Forget the log of changes", writes=True),
+        Route(
+            "GET",
+            "/exports",
+            get_exports,
+            "What was sent to other servers",
+            (
+                Parameter("since", "The number of the last export that is known already"),
+                Parameter("limit", "How many exports to show"),
+                Parameter("last", "Show the newest export only"),
+            ),
+            cacheable=True,
+        ),
+        Route("DELETE", "/exports", delete_exports, "Forget the log of exports", writes=True),
+    ]
+
+
+def get_changes(request: RestRequest) -> Answer:
+    """`GET /changes`. What is wrong with a number of the query counts as if it were not there."""
+    query = request.query
+    kinds = words(query, "type")
+    to = lenient_number(query, "to", -1)
+    found = changes.page(
+        request.context.archive,
+        since=lenient_number(query, "since", 0),
+        limit=lenient_number(query, "limit", DEFAULT_LIMIT),
+        last="last" in query,
+        to=to if to >= 0 else None,
+        kinds=kinds if kinds and "all" not in map(str.lower, kinds) else None,
+    )
+    body: dict[str, Any] = {
+        "Changes": [_change(change) for change in found.changes],
+        "Done": found.done,
+        "Last": found.last,
+    }
+    if found.changes and found.first is not None:
+        body["First"] = found.first
+    return answers.json(request, body)
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "ChangeType": change.kind,
+        "Date": change.date,
+        "ID": change.id,
+        "Path": f"/{change.level.plural}/{change.id}",
+        "ResourceType": change.level.singular,
+        "Seq": change.seq,
+    }
+
+
+def delete_changes(request: RestRequest) -> Answer:
+    """`DELETE /changes`."""
+    changes.clear(request.context.archive)
+    return answers.empty()
+
+
+def get_exports(request: RestRequest) -> Answer:
+    """`GET /exports`: nothing is logged (`LogExportedResources` is not honoured), so the log is empty."""
+    since = 0 if "last" in request.query else lenient_number(request.query, "since", 0)
+    return answers.json(request, {"Done": True, "Exports": [], "Last": since})
+
+
+def delete_exports(_request: RestRequest) -> Answer:
+    """`DELETE /exports`."""
+    return answers.empty()

@@ -1,0 +1,31 @@
+"""The header `Range` (RFC 9110 14.2), as far as one range of bytes."""
+
+from __future__ import annotations
+
+import re
+
+from ithil.rest import errors
+from ithil.rest.errors import RestError
+
+_ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*\Z")
+
+
+def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last, for content of `size` bytes; None for the whole content.
+
+    A header that is not understood (another unit, several ranges) is passed over, as the standard allows.
+    Raises RestError (416) for a range that begins behind the end.
+    """
+    match = _ONE_RANGE.match(header) if header else None
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None  # not a valid range at all
+    if start >= end:
+        raise RestError(errors.BAD_RANGE)
+    return start, end

@@ -1,0 +1,151 @@
+"""`POST /instances`: a DICOM file, the same compressed with gzip, or a ZIP of many.
+
+What a body is shows in its first bytes, not in its `Content-Type`, which clients rarely set right. A body of
+ordinary size is stored by one visit to a worker thread; a large one is handed to the archive in pieces while
+it arrives, so a multiframe of gigabytes passes without being held in memory. If the client leaves before the
+end, or the archive refuses, nothing stays behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import IO, Any
+
+from ithil.archive import ingest
+from ithil.archive.model import Origin, StoreResult
+from ithil.rest import answers, errors
+from ithil.rest.answers import Answer
+from ithil.rest.context import Context
+from ithil.rest.errors import RestError
+from ithil.rest.request import RestRequest
+from ithil.rest.unzip import is_zip, store_members
+
+PIECE = 1024 * 1024
+"""Bytes that are gathered before a worker thread is asked to write them; smaller bodies stay in memory."""
+
+
+async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
+    """The handler of `POST /instances`; `chunks` is the body as it arrives.
+
+    Raises RestError (bad file format, 400) for what is neither DICOM nor a container of it, DicomError and
+    ArchiveError as ingest does.
+    """
+    context = request.context
+    origin = Origin("RestApi", remote_ip=request.client, http_username=request.user)
+    if request.headers.get("content-encoding", "").strip().lower() == "gzip":
+        chunks = gunzip(context, chunks)
+    pieces = gathered(chunks)
+    first = await anext(pieces, b"")
+    if not first:
+        raise RestError(errors.BAD_FILE_FORMAT, "The uploaded file is empty")
+    second = await anext(pieces, b"")
+    if is_zip(first):
+        results = await _store_zip(context, origin, first, second, pieces)
+        return answers.json(request, [stored_json(result) for result in results])
+    if second:
+        result = await _store_stream(context, origin, first, second, pieces)
+    else:
+        result = await context.in_thread(ingest.store, context.archive, first, origin)
+    return answers.json(request, stored_json(result))
+
+
+def stored_json(result: StoreResult) -> dict[str, Any]:
+    """What a client learns about one uploaded instance."""
+    return {
+        "ID": result.instance,
+        "ParentPatient": result.patient,
+        "ParentSeries": result.series,
+        "ParentStudy": result.study,
+        "Path": f"/instances/{result.instance}",
+        "Status": str(result.status),
+    }
+
+
+async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of at least `PIECE`, except the last."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    if parts:
+        yield parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The content of a gzip file of one or more members (RFC 1952 2.2).
+
+    Raises RestError (bad file format) for damaged or truncated data, and beyond
+    `MaximumFileSizeInArchiveMB`, however small the compressed body is.
+    """
+    limit = context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
+    decoder = zlib.decompressobj(31)
+    total = 0
+    async for chunk in chunks:
+        pending = chunk
+        while pending:
+            if decoder.eof:
+                decoder = zlib.decompressobj(31)
+            try:
+                content = await context.in_thread(decoder.decompress, pending, PIECE)
+            except zlib.error as error:
+                raise RestError(errors.BAD_FILE_FORMAT, "The body is not valid gzip") from error
+            total += len(content)
+            if limit and total > limit:
+                raise RestError(
+                    errors.BAD_FILE_FORMAT, "The uncompressed body is above MaximumFileSizeInArchiveMB"
+                )
+            if content:
+                yield content
+            pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+            if decoder.eof and not pending.strip(b"\0"):
+                break  # padding after the last member
+    if not decoder.eof:
+        raise RestError(errors.BAD_FILE_FORMAT, "The gzip data ends too early")
+
+
+async def _store_stream(
+    context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+) -> StoreResult:
+    incoming = await context.in_thread(ingest.Incoming, context.archive, origin)
+    try:
+        await context.in_thread(incoming.write, first)
+        await context.in_thread(incoming.write, second)
+        async for piece in rest:
+            await context.in_thread(incoming.write, piece)
+        return await context.in_thread(incoming.commit)
+    except BaseException:
+        await context.in_thread(incoming.discard)
+        raise
+
+
+async def _store_zip(
+    context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+) -> list[StoreResult]:
+    if not second:
+        return await context.in_thread(store_members, context.archive, BytesIO(first), origin, _limit(context))
+    spool: IO[bytes] = await context.in_thread(_temporary_file, context)
+    try:
+        await context.in_thread(spool.write, first)
+        await context.in_thread(spool.write, second)
+        async for piece in rest:
+            await context.in_thread(spool.write, piece)
+        return await context.in_thread(store_members, context.archive, spool, origin, _limit(context))
+    finally:
+        await context.in_thread(spool.close)
+
+
+def _temporary_file(context: Context) -> IO[bytes]:
+    directory = context.settings.temporary_directory
+    return tempfile.TemporaryFile(prefix="ithil-upload-", dir=directory)
+
+
+def _limit(context: Context) -> int:
+    return int(context.settings.maximum_file_size_in_archive_mb) * 1024 * 1024

@@ -1,0 +1,60 @@
+"""Options that Orthanc does not have: section `Ithil`, or `ITHIL__...` in the environment."""
+
+# ruff: noqa: RUF009  (the calls make dataclass fields)
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from ithil.settings.option import choice, integer, seconds, texts
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return "an array of IP addresses or networks"
+    return ""
+
+
+@dataclass(frozen=True)
+class IthilSettings:
+    """What is ours: processes, limits, logs"""
+
+    workers: int = integer("Workers", 1, "Processes that `ithil serve` starts", 1, 256)
+    maximum_associations: int = integer(
+        "MaximumAssociations", 100, "Incoming associations at the same time, in each process", 1, 10000
+    )
+    maximum_associations_per_host: int = integer(
+        "MaximumAssociationsPerHost", 50, "The same from one address", 1, 10000
+    )
+    maximum_elements: int = integer(
+        "MaximumElements", 500000, "Most elements of a data set", 100, 100_000_000
+    )
+    maximum_sequence_depth: int = integer(
+        "MaximumSequenceDepth", 64, "Most sequences inside each other", 1, 1000
+    )
+    maximum_instance_size_mb: int = integer(
+        "MaximumInstanceSizeMB", 0, "Largest instance; 0 for no limit", unit="MB"
+    )
+    maximum_in_flight_mb: int = integer(
+        "MaximumInFlightMB",
+        512,
+        "Memory for what is being received and sent; beyond it senders are asked to come back",
+        16,
+        unit="MB",
+    )
+    stability_sweep_seconds: float = seconds(
+        "StabilitySweepSeconds", 1.0, "Time between looks for resources that became stable", 0.05, 3600
+    )
+    trusted_proxies: list[str] = texts(
+        "TrustedProxies", [], "Addresses or networks whose Forwarded headers are believed", check=_network
+    )
+    log_format: str = choice("LogFormat", "text", ("text", "json"), "Form of the log lines")
+    sqlite_synchronous: str = choice(
+        "SqliteSynchronous",
+        "Auto",
+        ("Full", "Normal", "Auto"),
+        "SQLite's synchronous mode; Auto is Full with SyncStorageArea, else Normal",
+    )

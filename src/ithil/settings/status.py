@@ -1,0 +1,58 @@
+"""Why an option is not honoured: one constant a reason.
+
+A release that adds the part removes the constant and with it each use.
+
+`NO_...` options are named in the start-up warning when they are set; `REFUSE_...` options stop the start.
+"""
+
+from __future__ import annotations
+
+from ithil.settings.option import ignored, refused
+
+NO_QUOTAS = ignored("quotas and recycling are not there yet")
+NO_JOBS = ignored("the jobs engine is not there yet")
+NO_FIND = ignored("C-FIND and the searches of the REST API are not there yet")
+NO_MOVE = ignored("C-MOVE and C-GET are not there yet")
+NO_WORKLISTS = ignored("worklists are not there yet")
+NO_COMMITMENT = ignored("storage commitment is not there yet")
+NO_SCU = ignored("sending to DICOM modalities is not there yet")
+NO_PEERS = ignored("peers and outgoing HTTP requests are not there yet")
+NO_DICOM_TLS = ignored("DICOM TLS is not there yet")
+NO_TRANSCODING = ignored("decoding and transcoding are not there yet")
+NO_LUA = ignored("Lua scripts are not there yet")
+NO_PLUGINS = ignored("plugins are not there yet; Orthanc's compiled plugins cannot be loaded")
+NO_WEBDAV = ignored("WebDAV is not there yet")
+NO_EXPLORER = ignored("the web application is not there yet")
+NO_DICOMWEB = ignored("DICOMweb is not there yet")
+NO_ZIP = ignored("ZIP and DICOMDIR archives are not there yet")
+NO_METRICS = ignored("metrics are not there yet")
+NO_EXPORTS = ignored("the log of exported resources is not there yet")
+NO_HTTP_COMPRESSION = ignored("answers are not compressed yet")
+NO_DATABASE_REMOTES = ignored("modalities and peers are only read from the configuration yet")
+NO_PATIENT_LEVEL_SWITCH = ignored("the patient level cannot be switched off yet")
+NO_HOUSEKEEPER = ignored("the housekeeper is not there yet")
+NO_DELAYED_DELETION = ignored("files are always deleted in the background, after the answer")
+NO_ADVANCED_STORAGE = ignored("several storages and naming schemes are not there yet")
+NO_TRANSFERS = ignored("the transfers accelerator is not there yet")
+NO_TENANTS = ignored("several application entity titles are not there yet")
+NO_SERVED_FOLDERS = ignored("folders are not served yet")
+NO_PYTHON = ignored("Python plugins are not there yet")
+NO_WARNINGS_SWITCH = ignored("these warnings do not exist here")
+NO_MEMORY_SPLIT = ignored("one budget, Ithil.MaximumInFlightMB, holds for all that is in flight")
+NO_DCMTK = ignored("Ithil has its own dictionary and codecs, not DCMTK's")
+NO_OPENSSL_CHOICE = ignored("TLS 1.2 or newer with the ciphers of the Python build is always used")
+NO_LOG_CHOICE = ignored("logs never hold patient data")
+NO_POOL_CHOICE = ignored("the connection pool grows and shrinks by itself")
+NO_SERVER_LOCK = ignored("several servers may always share one database")
+NO_COUNTS_CHOICE = ignored("counts are always exact")
+NO_AUTHORIZATION = ignored("the authorization web service is not supported yet")
+NO_OBJECT_STORAGE = ignored("object storage is not supported yet")
+NO_MYSQL = ignored("MySQL and MariaDB are not supported yet")
+NO_ODBC = ignored("ODBC is not supported yet")
+NO_TRANSACTION_CHOICE = ignored("each statement uses the isolation it needs")
+
+REFUSE_DATABASE = refused("this database is not supported yet; use SQLite or PostgreSQL")
+REFUSE_FILES_IN_DATABASE = refused("files cannot be stored in a database; use StorageDirectory")
+REFUSE_OBJECT_STORAGE = refused("object storage is not supported yet; use StorageDirectory")
+REFUSE_AUTHORIZATION = refused("the authorization web service is not supported yet")
+REFUSE_DICOM_TLS = refused("DICOM TLS is not supported yet, and data would travel unencrypted")

@@ -1,0 +1,102 @@
+"""C-STORE of every real file to both servers: negotiated contexts, statuses and resulting public ids compared.
+
+The data sets go out byte for byte as they lie in the files (pynetdicom's chunked sending), in the transfer syntax
+that the file's meta information names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+
+from tests.conformance.line import Difference, Found
+from tests.conformance.pair import running_pair
+from tests.data.real import all_files
+from tests.servers.process import DicomServer
+
+ON_PURPOSE: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """A file with what its association must propose."""
+
+    name: str
+    path: Path
+    sop_class: str
+    transfer_syntax: str
+
+
+def sendable_files() -> list[Sendable]:
+    """All real files whose meta information (PS3.10 7.1) says what they are."""
+    return list(_sendable())
+
+
+def _sendable() -> Iterator[Sendable]:
+    for name, path in all_files().items():
+        try:
+            meta = read_file_meta_info(path)
+            yield Sendable(
+                name,
+                path,
+                str(meta.MediaStorageSOPClassUID),
+                str(meta.TransferSyntaxUID),
+            )
+        except Exception:  # whatever pydicom says about a file that is none, it cannot be sent
+            continue
+
+
+def send_all(server: DicomServer, files: list[Sendable]) -> dict[str, str]:
+    """Send each file; the answer says per name what became of it.
+
+    `0000`-like four hex digits are the status of the C-STORE response, `no context (3)` a presentation
+    context that was refused with that reason (PS3.8 9.3.3.2), `no response` an association that ended.
+    """
+    chunked = _config.STORE_SEND_CHUNKED_DATASET
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    try:
+        return {each.name: _send(server, each) for each in files}
+    finally:
+        _config.STORE_SEND_CHUNKED_DATASET = chunked
+
+
+def _send(server: DicomServer, file: Sendable) -> str:
+    entity = AE("CONFORMANCE")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
+    entity.add_requested_context(file.sop_class, file.transfer_syntax)
+    association: Association = entity.associate("127.0.0.1", server.dicom_port, ae_title="ORTHANC")
+    if not association.is_established:
+        refused = [context.result for context in association.rejected_contexts]
+        return f"no context ({refused[0]})" if refused else "no association"
+    try:
+        status = association.send_c_store(file.path)
+    except Exception as error:  # pynetdicom cannot read the file: no matter of the server's
+        association.abort()
+        return f"not sent: {type(error).__name__}"
+    association.release()
+    return f"{status.Status:04X}" if "Status" in status else "no response"
+
+
+def c_store_differences(folder: Path, subject: str = "ithil") -> list[Found]:
+    """Send all files to a fresh pair and list what differs, but for `ON_PURPOSE`."""
+    files = sendable_files()
+    with running_pair(folder, subject=subject) as pair:
+        theirs, ours = send_all(pair.peer, files), send_all(pair.subject, files)
+        found = [Found(name, theirs[name], ours[name]) for name in theirs if theirs[name] != ours[name]]
+        for level in ("patients", "studies", "series", "instances"):
+            ids = [set(server.get(f"/{level}").json()) for server in (pair.peer, pair.subject)]
+            if ids[0] != ids[1]:
+                found.append(Found(level, sorted(ids[0] - ids[1]), sorted(ids[1] - ids[0])))
+        for instance in sorted(set(pair.peer.get("/instances").json()) & set(pair.subject.get("/instances").json())):
+            place = f"/instances/{instance}"
+            metadata = [server.get(f"{place}/metadata?expand").json() for server in (pair.peer, pair.subject)]
+            for name in ("RemoteAET", "CalledAET", "Origin", "TransferSyntax", "SopClassUid", "RemoteIP"):
+                one, other = (each.get(name) for each in metadata)
+                if one != other:
+                    found.append(Found(f"{place}/metadata/{name}", one, other))
+    return [each for each in found if not any(difference.covers(each) for difference in ON_PURPOSE)]

@@ -1,0 +1,152 @@
+"""Two servers with one configuration and the same files, asked side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.conformance.compare import differences, undeclared, unused
+from tests.conformance.everywhere import EVERYWHERE
+from tests.conformance.line import Ask, Difference, Found, Scenario
+from tests.data.real import all_files, content_of
+from tests.servers.ithil import Ithil
+from tests.servers.orthanc import Orthanc
+from tests.servers.process import DicomServer
+from tests.servers.web import Answer
+
+LEVELS = {"patient": "ParentPatient", "study": "ParentStudy", "series": "ParentSeries", "instance": "ID"}
+QUIET = {"StableAge": 86400}  # no resource becomes stable while it is compared
+_PLACE = re.compile(r"\{(patient|study|series|instance)(?::([^}]*))?\}")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one line: the differences found, those nobody declared, and declared ones that are gone."""
+
+    ask: Ask
+    asked: int = 0
+    on_purpose: list[tuple[str, Found]] = field(default_factory=list)
+    undeclared: list[tuple[str, Found]] = field(default_factory=list)
+    stale: list[Difference] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether all is as the table says."""
+        return not self.undeclared and not self.stale
+
+    def __str__(self) -> str:
+        lines = [f"{self.ask.title}: {len(self.undeclared)} differences in {self.asked} requests"]
+        lines += [f"  {path}: {found}" for path, found in self.undeclared[:20]]
+        if len(self.undeclared) > 20:
+            lines.append(f"  and {len(self.undeclared) - 20} more")
+        lines += [f"  declared, but there is no such difference: {each}" for each in self.stale]
+        return "\n".join(lines)
+
+
+@dataclass(slots=True)
+class Pair:
+    """`peer` is Orthanc; `subject` is what is compared with it. `ids` maps a file to its four public ids."""
+
+    peer: DicomServer
+    subject: DicomServer
+    ids: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def both(self, ask: Ask, path: str) -> tuple[Answer, Answer]:
+        """The two answers to `ask` at `path`, Orthanc's first."""
+        content = ask.content()
+        theirs = self.peer.ask(ask.method, path, content, ask.headers, user=ask.user)
+        ours = self.subject.ask(ask.method, path, content, ask.headers, user=ask.user)
+        return theirs, ours
+
+    def upload(self, names: Sequence[str], user: tuple[str, str] | None = None) -> None:
+        """Store the files in both; raises AssertionError if one of them refuses a file."""
+        for name in names:
+            content = content_of(name)
+            for server in (self.peer, self.subject):
+                answer = server.ask("POST", "/instances", content, user=user)
+                assert answer.status == 200, f"{server.name} refuses {name}: {answer.status}"
+            self.remember(name, answer)
+
+    def remember(self, name: str, answer: Answer) -> None:
+        """Keep the ids of an upload's answer, so that lines can name the file."""
+        body = answer.json()
+        if isinstance(body, dict) and "ID" in body:
+            self.ids[name] = {level: body[field] for level, field in LEVELS.items()}
+
+    def paths(self, path: str) -> list[str]:
+        """`path` with its placeholders filled in: one for a named file, one a resource otherwise."""
+        place = _PLACE.search(path)
+        if place is None:
+            return [path]
+        level, name = place.groups()
+        if name is None:
+            ids = dict.fromkeys(each[level] for each in self.ids.values())
+        else:
+            ids = dict.fromkeys([self._ids_of(name)[level]])
+        return [
+            full for each in ids for full in self.paths(f"{path[: place.start()]}{each}{path[place.end() :]}")
+        ]
+
+    def _ids_of(self, name: str) -> dict[str, str]:
+        if name in self.ids:
+            return self.ids[name]
+        found = [ids for known, ids in self.ids.items() if Path(known).stem == name or Path(known).name == name]
+        if not found:
+            raise KeyError(f"no file called {name} has been uploaded")
+        return found[0]
+
+    def run(self, ask: Ask) -> Outcome:
+        """Ask both and compare."""
+        outcome = Outcome(ask)
+        seen: list[Found] = []
+        for path in self.paths(ask.path):
+            theirs, ours = self.both(ask, path)
+            if ask.method == "POST" and theirs.status == 200 and not path.startswith("/tools/"):
+                self._remember_upload(ask, theirs)
+            found = differences(theirs, ours, ask)
+            outcome.asked += 1
+            seen += found
+            wrong = undeclared(found, ask.ours + EVERYWHERE)
+            outcome.undeclared += [(path, each) for each in wrong]
+            outcome.on_purpose += [(path, each) for each in found if each not in wrong]
+        outcome.stale = unused(seen, ask.ours)
+        return outcome
+
+    def _remember_upload(self, ask: Ask, answer: Answer) -> None:
+        if ask.path == "/instances" and ask.note and answer.body:
+            self.remember(ask.note, answer)
+
+
+SUBJECTS: dict[str, type[DicomServer]] = {"ithil": Ithil, "orthanc": Orthanc}
+
+
+@contextmanager
+def running_pair(
+    folder: Path, configuration: dict[str, object] | None = None, subject: str = "ithil"
+) -> Iterator[Pair]:
+    """Orthanc and `subject` on fresh folders below `folder` with the same configuration."""
+    settings = {**QUIET, **(configuration or {})}
+    with ExitStack() as stack:
+        peer = stack.enter_context(Orthanc(folder / "peer", settings))
+        other = stack.enter_context(SUBJECTS[subject](folder / "subject", settings))
+        yield Pair(peer, other)
+
+
+def accepted_by_both(folder: Path, subject: str = "ithil") -> list[str]:
+    """The names of all real files that both servers store, in order."""
+    with running_pair(folder, subject=subject) as pair:
+        return [
+            name
+            for name in all_files()
+            if pair.peer.upload(content_of(name)).status == pair.subject.upload(content_of(name)).status == 200
+        ]
+
+
+def run_scenario(folder: Path, scenario: Scenario, files: Sequence[str], subject: str = "ithil") -> list[Outcome]:
+    """All lines of `scenario`, in order, on a fresh pair; `files` is used where it wants all files."""
+    with running_pair(folder, dict(scenario.configuration), subject) as pair:
+        pair.upload(files if scenario.files is None else scenario.files, scenario.user)
+        return [pair.run(ask) for ask in scenario.lines]
