@@ -44,6 +44,7 @@ def main() -> int:
     kinds = [kind for kind in _kinds(options.ithil_option) if kind.name in options.servers.split(",")]
     if options.write_docs and (options.only or options.quick or len(kinds) < 2):
         sys.exit("--write-docs is for whole runs of both servers, without --quick and --only")
+    servers.end_on_sigterm()
     root = _root(options.directory)
     try:
         about = [f"Command: `python -m benchmarks{_arguments()}`", *machine.describe(root)]

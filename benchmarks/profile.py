@@ -34,6 +34,7 @@ def main() -> None:
     results = _RESULTS / f"profile-{options.figure}"
     command = [sys.executable, "-m", "benchmarks.sampling", str(results), "serve"]
     kind = Kind("ithil", "Ithil", lambda config: [*command, str(config)])
+    servers.end_on_sigterm()
     root = Path(tempfile.mkdtemp(prefix="ithil-profile-", dir=options.directory))
     try:
         sets = write_sets(root / "data", sizes, levels)

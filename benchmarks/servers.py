@@ -226,6 +226,11 @@ def _check_alive(server: Server, log: Path, deadline: float) -> None:
     raise ServerFailed(f"{server.kind.title} {why}; its last words:\n{last}")
 
 
+def end_on_sigterm() -> None:
+    """Make SIGTERM unwind this process as Ctrl-C does, so that no server and no data outlive it."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit("ended by SIGTERM"))
+
+
 def tool_environment(nodelay: bool) -> dict[str, str]:
     """This process's environment with dcmtk's ``TCP_NODELAY`` set to 1 or taken away."""
     environment = {name: value for name, value in os.environ.items() if name != "TCP_NODELAY"}

@@ -43,3 +43,7 @@ class MissingIdentifier(ArchiveError):
 
     HTTP 404 with Orthanc's error 21 (Inexistent tag), DIMSE status A900H.
     """
+
+
+class DataSetMismatch(ArchiveError):
+    """The data set is not of the SOP class, or not the instance, that the sender announced: A900H."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from ithil.archive import clock
 from ithil.archive.archive import Archive
 from ithil.archive.describe import WANTED, instance_ids, new_instance
-from ithil.archive.errors import CommitUncertain, MissingIdentifier, ReadOnly
+from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
 from ithil.archive.index.ingest import DICOM_FILE, is_stored
 from ithil.archive.model import Attachment, Origin, StoreResult, StoreStatus
 from ithil.archive.storage import compression
@@ -22,9 +22,11 @@ from ithil.archive.storage.local import LocalWriter
 from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import frame_index
 from ithil.dicom.level import Level
+from ithil.dicom.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from ithil.dicom.scan import NeedMoreData, Scan, ScanLimits, scan
 
 SPOOL_SIZE = 1024 * 1024  # bytes of an instance that are held in memory before they go to a file
+SMALL = 64 * 1024  # bytes up to which an instance is put together before it is scanned
 _PIECE = 1024 * 1024
 
 Buffer = bytes | bytearray | memoryview
@@ -33,13 +35,19 @@ Buffer = bytes | bytearray | memoryview
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
-    def __init__(self, archive: Archive, origin: Origin) -> None:
-        """Raises ReadOnly if nothing may be stored."""
+    def __init__(
+        self, archive: Archive, origin: Origin, announced: tuple[str, str] | None = None
+    ) -> None:
+        """`announced` is the SOP class and instance UID that the data set must have, where the sender says.
+
+        Raises ReadOnly if nothing may be stored.
+        """
         if archive.settings.read_only:
             raise ReadOnly("The archive is read-only")
         self.size = 0
         self._archive = archive
         self._origin = origin
+        self._announced = announced
         self._pieces: list[bytes] = []
         self._writer: LocalWriter | None = None
         self._md5 = hashlib.md5(usedforsecurity=False) if archive.settings.store_md5_for_attachments else None
@@ -98,6 +106,11 @@ class Incoming:
         ids = instance_ids(scanned.tags)
         if ids is None:
             raise MissingIdentifier("The data set lacks its Study, Series or SOP Instance UID")
+        if self._announced is not None and self._announced != (
+            scanned.tags.get(SOP_CLASS_UID),
+            scanned.tags.get(SOP_INSTANCE_UID),
+        ):
+            raise DataSetMismatch("The data set is not of the announced SOP class and instance")
         if settings.overwrite_instances == "Never":
             with archive.index.read() as session:
                 if is_stored(session, ids[Level.INSTANCE]):
@@ -138,7 +151,7 @@ class Incoming:
         if self._writer is not None:
             with self._writer.view() as view:
                 return _look(view, limits, archive.wanted_tags)
-        if len(self._pieces) > 1:
+        if self.size > SMALL and len(self._pieces) > 1:
             # The first piece holds the whole header of nearly every image.
             try:
                 found = scan(self._pieces[0], archive.wanted_tags, limits=limits, total_size=self.size)
@@ -146,6 +159,7 @@ class Incoming:
                     return _sound(found), None
             except NeedMoreData:
                 pass
+        if len(self._pieces) > 1:
             self._pieces = [b"".join(self._pieces)]
         return _look(self._pieces[0], limits, archive.wanted_tags)
 

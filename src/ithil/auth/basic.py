@@ -21,11 +21,11 @@ class BasicVerifier:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._key = secrets.token_bytes(32)
-        self._by_digest = {self._digest(f"{name}:{password}".encode()): name for name, password in users.items()}
+        pairs = {name: f"{name}:{password}".encode() for name, password in users.items()}
+        self._by_digest = {self._digest(pair): name for name, pair in pairs.items()}
         # The header as practically every client writes it, which spares decoding it each time.
         self._by_header = {
-            self._digest(b"Basic " + base64.b64encode(f"{name}:{password}".encode())): name
-            for name, password in users.items()
+            self._digest(b"Basic " + base64.b64encode(pair)): name for name, pair in pairs.items()
         }
 
     def verify(self, header: bytes) -> str | None:

@@ -28,7 +28,8 @@ from ithil.dicom.errors import DicomError
 from ithil.dicom.part10 import is_implicit, read_file_meta, syntax_of
 
 _PIXEL_REPRESENTATION = 0x00280103
-_PIXEL_DATA_KEYS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_PALETTE_DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103})  # dcmtk leaves them undecided
+_PIXEL_DATA_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 
 @dataclass(slots=True)
@@ -169,7 +170,8 @@ class _Parser:
         self.buffer = buffer
         self.order = order
         self.limits = limits
-        self.signed = False  # PixelRepresentation is 1, which decides between US and SS (PS3.5 A.1)
+        # PixelRepresentation decides between US and SS (PS3.5 A.1); before it, nobody can tell.
+        self.choice = "OW"
 
     def run(
         self,
@@ -237,14 +239,14 @@ class _Parser:
             creator = level.creators.get((tag & 0xFFFF0000) | (tag & 0xFFFF) >> 8, "")
         if not vr:
             vr = dictionary.tag_vr(tag, creator)
-            if self.signed and dictionary.may_be_signed(tag):
-                vr = "SS"
+            if dictionary.may_be_signed(tag):
+                vr = "OW" if tag in _PALETTE_DESCRIPTORS else self.choice
         if tag == _PIXEL_REPRESENTATION:
-            self.signed = bytes(buffer[value : value + length]) in (b"\1\0", b"\0\1")
+            self.choice = "SS" if any(buffer[value : value + min(length, 2)]) else "US"
         assert level.elements is not None
         inner_implicit = level.implicit or vr == "UN"
         if length == UNDEFINED:
-            if vr != "SQ" and (vr == "UN" or tag not in _PIXEL_DATA_KEYS) and vr not in ("OB", "OW"):
+            if vr not in ("OB", "OW") and (vr == "UN" or tag not in _PIXEL_DATA_TAGS):
                 vr = "SQ"
             if vr != "SQ":
                 following = skip_undefined(buffer, value, size, level.implicit, order, self.limits)

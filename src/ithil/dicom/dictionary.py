@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ithil.dicom import pydicom_tables
+from ithil.dicom import private_tags, pydicom_tables
 
 UNKNOWN_NAME = "Unknown Tag & Data"
 """What Orthanc calls a tag that no dictionary knows."""
@@ -138,13 +138,8 @@ def _standard(tag: int) -> pydicom_tables.DictionaryEntry | None:
     return entry
 
 
-def _private(tag: int, creator: str) -> pydicom_tables.PrivateEntry | None:
-    if not configured.use_private:
-        return None
-    block = pydicom_tables.private().get(creator)
-    if block is None:
-        return None
-    return block.get(f"{tag >> 16:04X}xx{tag & 0xFF:02X}") or block.get(f"{tag >> 16:04x}xx{tag & 0xFF:02x}")
+def _private(tag: int, creator: str) -> tuple[str, str] | None:
+    return private_tags.private_entry(tag, creator) if configured.use_private else None
 
 
 @lru_cache(maxsize=16384)
@@ -158,7 +153,7 @@ def tag_vr(tag: int, creator: str = "") -> str:
         if entry is not None:
             return entry.vr
         known = _private(tag, creator)
-        return known[0].split(" ")[0] if known is not None else "UN"
+        return known[0] if known is not None else "UN"
     entry = configured.public(tag)
     if entry is not None:
         return entry.vr
@@ -196,6 +191,8 @@ def tag_name(tag: int, creator: str = "") -> str:
             return "PrivateCreator"
         return "PrivateGroupLength" if tag & 0xFFFF == 0 else UNKNOWN_NAME
     standard = _standard(tag)
+    if tag in _NOT_MARKED_RETIRED and standard is not None:
+        return standard[4]
     if standard is not None and standard[4]:
         return f"RETIRED_{standard[4]}" if standard[3] else standard[4]
     return "GenericGroupLength" if tag & 0xFFFF == 0 else UNKNOWN_NAME
@@ -206,11 +203,18 @@ def _private_name(tag: int, creator: str) -> str:
     if entry is not None:
         return entry.name
     known = _private(tag, creator)
-    if known is None:
-        return UNKNOWN_NAME
-    words = re.findall(r"[A-Za-z0-9]+", known[2])
-    name = "".join(word[:1].upper() + word[1:] for word in words)
-    return name if name and name != "Unknown" else UNKNOWN_NAME
+    return known[1] if known is not None else UNKNOWN_NAME
+
+
+_NOT_MARKED_RETIRED = frozenset(
+    {
+        0x00101000,  # OtherPatientIDs: a main tag of patients, which Orthanc names itself
+        # Retired after the edition of the standard that Orthanc's names come from.
+        *(0x00380004, 0x00701807, 0x00701808, 0x30040010, 0x30040012),
+        *(0x30060085, 0x30060088, 0x3008002B, 0x30100090),
+    }
+)
+"""Retired elements that Orthanc shows without the prefix `RETIRED_`."""
 
 
 def _forget() -> None:

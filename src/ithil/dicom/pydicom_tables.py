@@ -19,9 +19,6 @@ _lock = threading.Lock()
 DictionaryEntry = tuple[str, str, str, str, str]
 """VR (several are joined by ` or `), VM, name, `Retired` or "", keyword."""
 
-PrivateEntry = tuple[str, str, str, str]
-"""VR, VM, name, `Retired` or ""."""
-
 UidEntry = tuple[str, str, str, str, str]
 """Name, type (`SOP Class`, `Transfer Syntax`, ...), remark, `Retired` or "", keyword."""
 
@@ -52,11 +49,6 @@ def elements() -> dict[int, DictionaryEntry]:
 def repeaters() -> dict[str, DictionaryEntry]:
     """Repeating groups of PS3.6, such as `60xx0010`; an `x` stands for any hexadecimal digit."""
     return cast(dict[str, DictionaryEntry], _load("_dicom_dict").RepeatersDictionary)
-
-
-def private() -> dict[str, dict[str, PrivateEntry]]:
-    """Private elements by creator and then by tag, such as `0019xx1E`; `xx` stands for the block."""
-    return cast(dict[str, dict[str, PrivateEntry]], _load("_private_dict").private_dictionaries)
 
 
 def uids() -> dict[str, UidEntry]:

@@ -45,7 +45,8 @@ _BASICS = {
     _SAMPLES: "samples_per_pixel",
     _FRAMES: "number_of_frames",
 }
-_SPECIAL = PIXEL_DATA_TAGS | {_CHARSET} | frozenset(_BASICS)
+_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})  # Extended Offset Table and its lengths
+_SPECIAL = PIXEL_DATA_TAGS | {_CHARSET} | _OFFSET_TABLES | frozenset(_BASICS)
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Scan:
     tags: dict[int, str] = field(default_factory=dict)
     """The wanted top-level tags that have text, decoded; absent and binary ones are absent."""
     sequences: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Wanted tags that are sequences: offsets of the element's tag and of its end."""
+    """Wanted tags that are sequences: offsets of the element's tag and of its end, for `parse_span`."""
     too_long: set[int] = field(default_factory=set)
     """Wanted tags that are left out of `tags` since their text is longer than `ScanLimits.maximum_text`."""
     charset: bytes | None = None  # the raw value of SpecificCharacterSet
@@ -78,6 +79,8 @@ class Scan:
     pixel_value_offset: int | None = None
     pixel_value_length: int | None = None  # None if undefined, as encapsulated pixel data is
     is_encapsulated: bool = False
+    offset_tables: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Offset and length of the values of (7FE0,0001) and (7FE0,0002), the Extended Offset Table."""
     truncated: bool = False  # some value passes the end of the file
     rows: int | None = None
     columns: int | None = None
@@ -207,16 +210,19 @@ def _walk(
             following = value + length
             if key in plan:
                 tag = plan[key]
-                if tag in PIXEL_DATA_TAGS:
+                if vr in text_vrs:
+                    if following > size:
+                        break
+                    text: str | None = clean_text(bytes(buffer[value:following]), decode)
+                elif tag in PIXEL_DATA_TAGS:
                     _found_pixel_data(result, tag, position, value, length, names.get(vr, ""))
                     result.truncated = following > total
                     return
-                if following > size:
-                    break
-                if not implicit and vr in text_vrs:
-                    text: str | None = clean_text(bytes(buffer[value:following]), decode)
                 else:
-                    name = names.get(vr, "UN") if not implicit else dictionary.tag_vr(tag)
+                    if following > size:
+                        break
+                    # In implicit VR, `vr` stays 0, which is no VR.
+                    name = dictionary.tag_vr(tag) if implicit else names.get(vr, "UN")
                     if name == "SQ":
                         result.sequences[tag] = (position, following)
                         position = following
@@ -230,6 +236,8 @@ def _walk(
                     if tag == _CHARSET:
                         result.charset = bytes(buffer[value:following])
                         decode = charsets.decoder(result.charset, default_encoding)
+                    elif tag in _OFFSET_TABLES:
+                        result.offset_tables[tag] = (value, length)
                     else:
                         _note_basic(result, tag, text, bytes(buffer[value:following]), sign)
                     if tag in wanted and text is not None:
@@ -329,6 +337,9 @@ def _scan_deflated(
     result.tags, result.charset = attempt.tags, attempt.charset
     for name in _BASICS.values():
         setattr(result, name, getattr(attempt, name))
-    result.implicit, result.truncated = attempt.implicit, attempt.truncated or (starved and not complete)
+    result.implicit = attempt.implicit
+    result.truncated = attempt.truncated
+    if starved and len(buffer) >= total:
+        result.truncated = True
     result.pixel_data_tag, result.pixel_data_vr = attempt.pixel_data_tag, attempt.pixel_data_vr
     result.is_encapsulated = attempt.is_encapsulated

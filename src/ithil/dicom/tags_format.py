@@ -68,6 +68,12 @@ def simplified(dataset: Dataset, ignore_length: Collection[int] = frozenset()) -
     return format_dataset(dataset, Format.SIMPLIFIED, ignore_length=ignore_length)
 
 
+def header(meta: Dataset, form: Format) -> Json:
+    """The file meta information that `dataset.parse_meta` read; its binary elements are not shown."""
+    shown = Dataset([e for e in meta.elements if e.vr not in _BINARY], meta.transfer_syntax_uid)
+    return format_dataset(shown, form)
+
+
 def format_values(values: dict[int, str], form: Format) -> Json:
     """Plain tags and texts, such as the main tags of a resource, in one of the three shapes."""
     if form is Format.SIMPLIFIED:

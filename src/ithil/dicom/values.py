@@ -81,7 +81,7 @@ def value_text(vr: str, raw: bytes, decode: Decoder, sign: str = "<") -> str | N
 
 
 def unknown_text(dictionary_vr: str, raw: bytes, decode: Decoder) -> str | None:
-    """The text of a public element that was sent as VR UN: all of its bytes, if the dictionary has it as text.
+    """The text of a public element that was sent as VR UN, if it is text in the dictionary: all its bytes.
 
     Padding stays, as in Orthanc, but for the NUL after a UID.
     """

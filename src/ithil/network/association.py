@@ -1,10 +1,11 @@
-"""One association as a pure state machine: bytes of the peer in, events out; our wishes in, bytes to send out.
+"""One association as a pure state machine: bytes of the peer in, events out; our wishes in, bytes to send
+out.
 
 Nothing here touches a socket, a clock or a thread (the way of h11 and of psycopg's protocol code). A driver
-reads from its connection and calls `receive_data`, looks at the events, calls what answers them, and sends what
-`data_to_send` and `message_chunks` give it. So the same code serves a blocking thread, an event loop, a test
-that feeds one byte at a time, and a fuzzer. What follows what is written in `states.py`; how the byte stream is
-cut, in `reader.py`.
+reads from its connection and calls `receive_data`, looks at the events, calls what answers them, and sends
+what `data_to_send` and `message_chunks` give it. So the same code serves a blocking thread, an event loop, a
+test that feeds one byte at a time, and a fuzzer. What follows what is written in `states.py`; how the byte
+stream is cut, in `reader.py`.
 
 Timers are the driver's too: while `artim_running` is true, the peer has the ARTIM time to get on with it, and
 then `artim_expired` is due (PS3.8 9.1.5).
@@ -134,7 +135,8 @@ class Association:
     def receive_data(self, data: memoryview) -> list[Event]:
         """What `data` from the peer means. An empty view says that the connection has ended.
 
-        Never raises for what a peer sends: bytes that are wrong queue an A-ABORT and end in an `Aborted` event.
+        Never raises for what a peer sends: bytes that are wrong queue an A-ABORT and end in an `Aborted`
+        event.
         """
         if not data:
             return self._connection_closed()
@@ -230,7 +232,9 @@ class Association:
                 events.append(ReleaseRequested())
             case Action.AR8:
                 self._reader.accepts_data = False
-                events.append(ReleaseRequested())
+                # In a collision the requestor answers first; the acceptor is asked at AR-10.
+                if self.is_requestor:
+                    events.append(ReleaseRequested())
             case Action.AR3:
                 events.append(Released())
             case Action.AR10:
@@ -309,10 +313,11 @@ class Association:
 def _fragments(
     context_id: int, kind: int, chunks: Iterable[Buffer], payload: int, head: bytes
 ) -> Iterator[bytes]:
-    """`chunks` as P-DATA-TF of one fragment each, `head` before them. `kind` is 1 for a command set, else 0."""
+    """`chunks` as P-DATA-TF of one fragment each, after `head`. `kind` is 1 for a command set, else 0."""
     full_header = _data_header.pack(pdu.P_DATA_TF, payload + 6, payload + 2, context_id, kind)
     parts: list[Buffer] = [head]
     held = bytearray()  # up to one payload, held back because the last fragment must be marked as such
+    batch = 0
     for chunk in chunks:
         view = memoryview(chunk)
         position = 0
@@ -322,8 +327,8 @@ def _fragments(
             if position == len(view):
                 continue
             parts += (full_header, bytes(held))
+            batch += payload
             held.clear()
-        batch = 0
         while len(view) - position > payload:
             parts += (full_header, view[position : position + payload])
             position += payload
@@ -333,8 +338,10 @@ def _fragments(
                 parts.clear()
                 batch = 0
         held += view[position:]
-        if parts and batch:
+        if batch:
+            # Before the caller's chunk is given back, since the parts are views into it.
             yield b"".join(parts)
             parts.clear()
+            batch = 0
     last = _data_header.pack(pdu.P_DATA_TF, len(held) + 6, len(held) + 2, context_id, kind | 2)
     yield b"".join((*parts, last, held))

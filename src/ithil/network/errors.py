@@ -56,6 +56,10 @@ class AssociationLost(AssociationError):
     """The transport connection ended without a release or an abort."""
 
 
+class AssociationReleased(AssociationError):
+    """The peer ended the association in order, and we agreed."""
+
+
 class AssociationAborted(AssociationError):
     """One side aborted (PS3.8 9.3.8). `source` is 0 for the service user, 2 for the service provider."""
 

@@ -79,7 +79,8 @@ _group_length = struct.Struct("<HHII")
 
 
 class Command(dict[str, CommandValue]):
-    """A command set: values by keyword (`AffectedSOPClassUID`, `Status`, ...), with the usual ones as properties.
+    """A command set: values by keyword (`AffectedSOPClassUID`, `Status`, ...), with the usual ones as
+    properties.
 
     UIDs, titles and comments are text, US values integers, AT values tuples of tags as integers. The group
     length is not kept, and CommandDataSetType is written by `encode_command`, so builders leave both out.

@@ -61,7 +61,7 @@ class AssociateRequest:
 
 @dataclass(frozen=True, slots=True)
 class AssociateAccept:
-    """A-ASSOCIATE-AC (PS3.8 9.3.3). The titles repeat those of the request and are not tested by its reader."""
+    """A-ASSOCIATE-AC (PS3.8 9.3.3). The titles repeat those of the request and are not tested."""
 
     called_ae_title: str
     calling_ae_title: str
@@ -173,7 +173,8 @@ def decode_body(pdu_type: int, body: bytes) -> Pdu:
 def is_acceptable_ae_title(title: str) -> bool:
     """Whether a title is one to deal with (PS3.5 6.2, VR AE): 1 to 16 characters, no control, no backslash.
 
-    Letters outside ASCII are let through, read as ISO 8859-1: devices that have them work with other archives.
+    Letters outside ASCII are let through, read as ISO 8859-1: devices that have them work with other
+    archives.
     """
     return 0 < len(title) <= 16 and title.isprintable() and "\\" not in title
 

@@ -1,8 +1,8 @@
 """The items inside A-ASSOCIATE-RQ and A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3 and annex D; PS3.7 annex D.3.3).
 
 Each item is a frozen dataclass. Reading is total: an item whose length lies raises `PduError`, an item of an
-unknown type is skipped, as PS3.8 9.3.1 asks. Text in items is ASCII; trailing NULs and blanks, with which some
-peers pad UIDs to an even length, are dropped.
+unknown type is skipped, as PS3.8 9.3.1 asks. Text in items is ASCII; trailing NULs and blanks, with which
+some peers pad UIDs to an even length, are dropped.
 """
 
 from __future__ import annotations
@@ -322,6 +322,6 @@ def _decode_user_identity(value: bytes) -> UserIdentity:
     if len(value) < 2:
         raise PduError("a user identity is cut off", AbortReason.INVALID_PARAMETER_VALUE)
     primary, offset = _take_prefixed(value, 2)
-    # PS3.7 table D.3-14: the secondary field has a length even where its kind has none. Some peers leave it out.
+    # PS3.7 table D.3-14: the secondary field has a length even where its kind has none; some leave it out.
     secondary = _take_prefixed(value, offset)[0] if offset < len(value) else b""
     return UserIdentity(value[0], value[1] == 1, primary, secondary)

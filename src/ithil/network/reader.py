@@ -1,13 +1,14 @@
 """From a byte stream to messages: where PDUs and fragments begin and end (PS3.8 9.3.1, 9.3.5 and annex E).
 
-TCP keeps no boundaries, so any read may end anywhere. This reader remembers only where it is: the bytes left of
-the current PDU and of the current fragment, and at most a few bytes of a header that was cut. Data of a data
-set are never collected here. They are handed on as views into the caller's buffer, as they come, so an instance
-of any size passes through without being held, and a PDU that is larger than the buffer needs no special case.
-What is collected are the PDUs that steer the association and command sets, and both are bounded.
+TCP keeps no boundaries, so any read may end anywhere. This reader remembers only where it is: the bytes left
+of the current PDU and of the current fragment, and at most a few bytes of a header that was cut. Data of a
+data set are never collected here. They are handed on as views into the caller's buffer, as they come, so an
+instance of any size passes through without being held, and a PDU that is larger than the buffer needs no
+special case. What is collected are the PDUs that steer the association and command sets, and both are
+bounded.
 
-This is the hot path of receiving. Most bytes come as PDUs that hold one fragment of a data set each and lie in
-the buffer whole; `_whole_fragments` reads those at one unpack, one comparison and one slice a PDU.
+This is the hot path of receiving. Most bytes come as PDUs that hold one fragment of a data set each and lie
+in the buffer whole; `_whole_fragments` reads those at one unpack, one comparison and one slice a PDU.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class PduReader:
     """Reads one direction of one association.
 
     `feed` appends message events to a list and stops after each PDU that is not P-DATA-TF, which it leaves in
-    `control` as (type, variable field) for the state machine to judge before anything behind it is read. While
-    `accepts_data` is false, the header alone of a P-DATA-TF is left there in the same way.
+    `control` as (type, variable field) for the state machine to judge before anything behind it is read.
+    While `accepts_data` is false, the header alone of a P-DATA-TF is left there in the same way.
     """
 
     __slots__ = (
@@ -115,7 +116,9 @@ class PduReader:
         return offset
 
     def _whole_fragments(self, data: memoryview, offset: int, events: list[Event]) -> int:
-        """Take all PDUs that are whole in the buffer and hold one fragment of the current data set, not its last."""
+        """Take all PDUs that are whole in the buffer and hold one fragment of the current data set, not its
+        last.
+        """
         end = len(data)
         context = self._data_context
         limit = self._max_data_length

@@ -2,14 +2,15 @@
 
 An association is a conversation of two sides over one TCP connection, and at any moment each side is in one
 of thirteen states. This module says what may happen in which state and what follows. It does nothing itself:
-`association.py` looks up each input here, moves to the state that the table names, and carries the action out.
+`association.py` looks up each input here, moves to the state that the table names, and carries the action
+out.
 
 How a normal association goes, seen from the side that accepts it. The connection opens (Sta1 to Sta2) and the
 ARTIM timer starts: a stranger has that long to say what it wants. It sends A-ASSOCIATE-RQ, and while the
 service decides we are in Sta3. A yes sends A-ASSOCIATE-AC and leads to Sta6, where messages flow both ways
 and where nearly all time is spent. The peer's A-RELEASE-RQ leads to Sta8, our A-RELEASE-RP to Sta13, in which
-we wait for the peer to close the connection, again under ARTIM. The closed connection leads back to Sta1.
-A no sends A-ASSOCIATE-RJ and goes straight to Sta13.
+we wait for the peer to close the connection, again under ARTIM. The closed connection leads back to Sta1. A
+no sends A-ASSOCIATE-RJ and goes straight to Sta13.
 
 Seen from the side that asks: the connection is being made (Sta4), A-ASSOCIATE-RQ is sent (Sta5), the answer
 leads to Sta6 or ends it. Our A-RELEASE-RQ leads to Sta7, the peer's A-RELEASE-RP ends it.
@@ -148,7 +149,7 @@ _CONNECTED: Final = tuple(state for state in State if state not in (_S.STA1, _S.
 def _pdu(in_sta13: Action = _A.AA6, in_sta2: Action = _A.AA1, **expected: Action) -> dict[State, Action]:
     """A row of the table for a PDU: unexpected everywhere but in the states that are named."""
     row = dict.fromkeys(_CONNECTED, _A.AA8) | {_S.STA2: in_sta2, _S.STA13: in_sta13}
-    return row | {_S[name]: action for name, action in expected.items()}
+    return row | {State[name]: action for name, action in expected.items()}
 
 
 TABLE: Final[dict[Input, dict[State, Action]]] = {
@@ -177,7 +178,9 @@ TABLE: Final[dict[Input, dict[State, Action]]] = {
 
 
 def transition(state: State, happening: Input, *, is_requestor: bool) -> tuple[Action, State] | None:
-    """The action and the next state, or None where the input cannot come (a fault of the caller, not of a peer)."""
+    """The action and the next state, or None where the input cannot come (a fault of the caller, not of a
+    peer).
+    """
     action = TABLE[happening].get(state)
     if action is None:
         return None

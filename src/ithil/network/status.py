@@ -1,4 +1,4 @@
-"""DIMSE status codes (PS3.7 annex C and the service classes of PS3.4), by the name the standard gives them."""
+"""DIMSE status codes (PS3.7 annex C, service classes of PS3.4) by the names the standard gives them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who may talk to the server: `RemoteAccessAllowed` and Basic authentication, before anything else is done.
 
-A client on this host is always let in as far as `RemoteAccessAllowed` is concerned; every other one only if it
-is set. Then, if `AuthenticationEnabled`, the credentials must be those of a registered user. Both refusals are
-401 without a body, as Orthanc's are.
+`RemoteAccessAllowed` lets in clients of other hosts; those on this host are always let in as far as it is
+concerned. Then, if `AuthenticationEnabled`, the credentials must be those of a registered user. Both refusals
+are 401 without a body, as Orthanc's are.
 """
 
 from __future__ import annotations

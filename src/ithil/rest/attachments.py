@@ -21,15 +21,12 @@ Handler = Callable[[RestRequest], Answer]
 Reader = Callable[[RestRequest, Attachment], Answer]
 
 _COMPRESSED = 2
-_DICOM_TYPES = (1, 3)  # the file, and the file until its pixel data
 _FILENAME = Parameter("filename", "The file name that the answer proposes")
 
 
 def routes() -> list[Route]:
     """The routes of this module."""
-    table = [
-        Route("GET", "/instances/{id}/file", get_file, "The DICOM file", (_FILENAME,), cacheable=True)
-    ]
+    table = [Route("GET", "/instances/{id}/file", get_file, "The DICOM file", (_FILENAME,), cacheable=True)]
     for level in Level:
         one = f"/{level.plural}/{{id}}/attachments"
         noun = level.singular.lower()
@@ -127,9 +124,8 @@ def operations(request: RestRequest, _file: Attachment) -> Answer:
 
 def data(request: RestRequest, file: Attachment) -> Answer:
     """The plain bytes, or the part that `Range` asks for (RFC 9110 14)."""
-    is_dicom = file.content_type in _DICOM_TYPES
-    content_type = "application/dicom" if is_dicom else answers.BINARY
-    name = request.query.get("filename") or (f"{file.uuid}.dcm" if is_dicom else "")
+    content_type = request.context.names.mime_types.get(file.content_type, answers.BINARY)
+    name = request.query.get("filename") or (f"{file.uuid}.dcm" if file.content_type == DICOM else "")
     headers = answers.disposition(name) if name else {}
     return _part(request, file, file.uncompressed_size, content_type, headers, raw=False)
 
@@ -142,7 +138,13 @@ def compressed_data(request: RestRequest, file: Attachment) -> Answer:
 
 
 def _part(
-    request: RestRequest, file: Attachment, size: int, content_type: str, headers: dict[str, str], *, raw: bool
+    request: RestRequest,
+    file: Attachment,
+    size: int,
+    content_type: str,
+    headers: dict[str, str],
+    *,
+    raw: bool,
 ) -> Answer:
     wanted = requested_range(request.headers.get("range"), size)
     if wanted is None:
@@ -187,4 +189,3 @@ _READERS: dict[str, tuple[Reader, str, tuple[Parameter, ...]]] = {
     "is-compressed": (_text(lambda file: int(file.compression == _COMPRESSED)), "Compression (0 or 1)", ()),
     "info": (_info, "All that is known", ()),
 }
-

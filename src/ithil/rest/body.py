@@ -53,18 +53,17 @@ class Body:
             if not message.get("more_body", False):
                 return
 
-    async def whole(self) -> bytes:
-        """All of it. Raises RestError (413) for more than is sensible to hold in memory, ClientGone."""
-        if self.length is not None and self.length > LARGEST_WHOLE_BODY:
+
+async def whole(chunks: AsyncIterator[bytes]) -> bytes:
+    """All pieces as one. Raises RestError (413) for more than is sensible to hold in memory, ClientGone."""
+    parts = []
+    total = 0
+    async for chunk in chunks:
+        total += len(chunk)
+        if total > LARGEST_WHOLE_BODY:
             raise too_large()
-        parts = []
-        total = 0
-        async for chunk in self.chunks():
-            total += len(chunk)
-            if total > LARGEST_WHOLE_BODY:
-                raise too_large()
-            parts.append(chunk)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def too_large() -> RestError:

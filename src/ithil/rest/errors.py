@@ -78,9 +78,7 @@ MESSAGES = {
     NOT_ACCEPTABLE: "Cannot send a response which is acceptable according to the Accept HTTP header",
     DATABASE_UNAVAILABLE: "The database is currently not available (probably a transient situation)",
     BAD_RANGE: "Incorrect range request",
-    REVISION: (
-        "A bad revision number was provided, which might indicate conflict between multiple writers"
-    ),
+    REVISION: ("A bad revision number was provided, which might indicate conflict between multiple writers"),
     FORBIDDEN_ACCESS: "Forbidden access",
     DUPLICATE_RESOURCE: "Duplicate resource",
     UNSUPPORTED_MEDIA_TYPE: "Unsupported media type",
@@ -147,6 +145,8 @@ def translate(error: BaseException) -> RestError:
         return error
     if isinstance(error, DicomError):
         return RestError(BAD_FILE_FORMAT, str(error))
+    if isinstance(error, MissingIdentifier):
+        return RestError(INEXISTENT_TAG, str(error))
     if isinstance(error, ArchiveError):
         for kind, code in _ARCHIVE_CODES:
             if isinstance(error, kind):

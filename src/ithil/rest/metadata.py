@@ -34,7 +34,11 @@ def routes() -> list[Route]:
                 cacheable=True,
             ),
             Route(
-                "GET", f"{one}/metadata/{{name}}", reader(level), f"One metadata of the {noun}", cacheable=True
+                "GET",
+                f"{one}/metadata/{{name}}",
+                reader(level),
+                f"A metadata of the {noun}",
+                cacheable=True,
             ),
             Route("GET", f"{one}/labels", labels(level), f"Labels of the {noun}", cacheable=True),
             Route(

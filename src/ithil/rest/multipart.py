@@ -50,7 +50,7 @@ class MultipartReader:
             raise _malformed() from error
 
     async def parts(self) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Each part as an iterator over its content; what is left of it when asked for the next is dropped."""
+        """Each part as an iterator over its content; what is left of one is dropped before the next."""
         while (event := await self._next_event()) is not None:
             if event is _BEGIN:
                 part = self._content()

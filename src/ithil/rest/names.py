@@ -69,9 +69,14 @@ class _Aliases:
 
 
 class Names:
-    """The names as configured by `UserMetadata` and `UserContentType`."""
+    """The names that `UserMetadata` and `UserContentType` configure, and MIME types by attachment number."""
 
-    def __init__(self, user_metadata: Mapping[str, int], user_attachments: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        user_metadata: Mapping[str, int],
+        user_attachments: Mapping[str, int],
+        mime_types: Mapping[int, str] | None = None,
+    ) -> None:
         self.metadata = _Aliases.of(METADATA, user_metadata)
         self.attachments = _Aliases.of(ATTACHMENTS, user_attachments)
-        self.user_metadata = dict(user_metadata)
+        self.mime_types = {DICOM: "application/dicom", **(mime_types or {})}

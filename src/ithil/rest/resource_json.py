@@ -10,8 +10,8 @@ from typing import Any
 from ithil.archive import resources
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
-from ithil.dicom.dictionary import format_tag, tag_name
 from ithil.dicom.level import Level
+from ithil.dicom.tags_format import Format, format_values
 from ithil.rest import errors
 from ithil.rest.errors import RestError
 from ithil.rest.names import DICOM, Names
@@ -25,19 +25,14 @@ _PARENT_FIELD = ("", "ParentPatient", "ParentStudy", "ParentSeries")
 _CHILDREN_FIELD = ("Studies", "Series", "Instances", "")
 
 
-class TagFormat(Enum):
-    """How tags are written: by name, as `gggg,eeee`, or as `gggg,eeee` with name and type."""
-
-    HUMAN = "simplify"
-    SHORT = "short"
-    FULL = "full"
+_FORMATS = (("simplify", Format.SIMPLIFIED), ("short", Format.SHORT), ("full", Format.FULL))
 
 
-def tag_format(query: Mapping[str, str], default: TagFormat) -> TagFormat:
+def tag_format(query: Mapping[str, str], default: Format) -> Format:
     """The format that the arguments ask for; the mere presence of one counts, the first of them wins."""
-    for choice in TagFormat:
-        if choice.value in query:
-            return choice
+    for name, form in _FORMATS:
+        if name in query:
+            return form
     return default
 
 
@@ -63,7 +58,7 @@ class View:
     `content` None means everything that Orthanc shows by default.
     """
 
-    format: TagFormat
+    format: Format
     content: frozenset[Content] | None
     requested: RequestedTags
 
@@ -87,7 +82,9 @@ def view(request: RestRequest) -> View:
             ) from error
     names = words(request.query, "requested-tags") or words(request.query, "requestedTags")
     return View(
-        tag_format(request.query, TagFormat.HUMAN), content, RequestedTags.parse(names, request.context.archive)
+        tag_format(request.query, Format.SIMPLIFIED),
+        content,
+        RequestedTags.parse(names, request.context.archive),
     )
 
 
@@ -100,9 +97,9 @@ def render(archive: Archive, names: Names, resource: Resource, view: View) -> di
     if view.shows(Content.CHILDREN) and level != Level.INSTANCE:
         body[_CHILDREN_FIELD[level]] = resource.children
     if view.shows(Content.MAIN_TAGS):
-        body["MainDicomTags"] = format_tags(resource.main_tags, view.format)
+        body["MainDicomTags"] = format_values(resource.main_tags, view.format)
         if level == Level.STUDY:
-            body["PatientMainDicomTags"] = format_tags(resource.patient_main_tags, view.format)
+            body["PatientMainDicomTags"] = format_values(resource.patient_main_tags, view.format)
     if view.shows(Content.LABELS):
         body["Labels"] = resource.labels
     if view.shows(Content.IS_STABLE) and level != Level.INSTANCE:
@@ -114,7 +111,7 @@ def render(archive: Archive, names: Names, resource: Resource, view: View) -> di
     else:
         _add_on_request(names, resource, view.content, body)
     if view.requested and view.shows(Content.REQUESTED_TAGS):
-        body["RequestedTags"] = view.requested.of(resource, view.format.value)
+        body["RequestedTags"] = view.requested.of(resource, view.format)
     return body
 
 
@@ -162,18 +159,6 @@ def attachment_json(attachment: Attachment) -> dict[str, Any]:
         "UncompressedMD5": attachment.uncompressed_md5,
         "UncompressedSize": attachment.uncompressed_size,
         "Uuid": attachment.uuid,
-    }
-
-
-def format_tags(tags: Mapping[int, str], form: TagFormat) -> dict[str, Any]:
-    """Main tags, which are all text, in one of the three formats."""
-    if form is TagFormat.HUMAN:
-        return {tag_name(tag): value for tag, value in tags.items()}
-    if form is TagFormat.SHORT:
-        return {format_tag(tag): value for tag, value in tags.items()}
-    return {
-        format_tag(tag): {"Name": tag_name(tag), "Type": "String", "Value": value}
-        for tag, value in tags.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The resource tree: patients, studies, series, instances; their lists, children, parents, counts, deletion."""
+"""The resource tree: lists of patients, studies, series and instances, single ones, relatives, deletion."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import IO
 
 from ithil.archive import ingest
 from ithil.archive.archive import Archive
+from ithil.archive.errors import MissingIdentifier
 from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
 from ithil.rest import errors
@@ -41,8 +42,8 @@ def store_members(archive: Archive, file: IO[bytes], origin: Origin, limit: int)
     Parameters:
         limit: bytes of one member when uncompressed; 0 for none.
 
-    Raises RestError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a limit. What was
-    stored before the damage was met stays stored. Raises ArchiveError as ingest does.
+    Raises RestError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a limit. What
+    was stored before the damage was met stays stored. Raises ArchiveError as ingest does.
     """
     try:
         _check_directory(file)
@@ -88,7 +89,7 @@ def _store(archive: Archive, content: IO[bytes], origin: Origin, limit: int) -> 
         except BaseException:
             incoming.discard()
             raise
-    except DicomError:
+    except (DicomError, MissingIdentifier):
         return None
 
 

@@ -130,14 +130,16 @@ async def _store_zip(
     context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> list[StoreResult]:
     if not second:
-        return await context.in_thread(store_members, context.archive, BytesIO(first), origin, _limit(context))
+        return await context.in_thread(
+            store_members, context.archive, BytesIO(first), origin, _limit(context)
+        )
     spool: IO[bytes] = await context.in_thread(_temporary_file, context)
     try:
         await context.in_thread(spool.write, first)
         await context.in_thread(spool.write, second)
         async for piece in rest:
             await context.in_thread(spool.write, piece)
-        return await context.in_thread(store_members, context.archive, spool, origin, _limit(context))
+        return await context.in_thread(store_members, context.archive, spool, origin, limit)
     finally:
         await context.in_thread(spool.close)
 
@@ -145,7 +147,3 @@ async def _store_zip(
 def _temporary_file(context: Context) -> IO[bytes]:
     directory = context.settings.temporary_directory
     return tempfile.TemporaryFile(prefix="ithil-upload-", dir=directory)
-
-
-def _limit(context: Context) -> int:
-    return int(context.settings.maximum_file_size_in_archive_mb) * 1024 * 1024

@@ -116,15 +116,11 @@ class ArchiveOptions:
     extra_main_dicom_tags: dict[Level, list[int]] = main_tags(
         "ExtraMainDicomTags", "More tags to index, by Patient, Study, Series and Instance"
     )
-    dictionary: dict[int, CustomTag] = dictionary(
+    dictionary: list[CustomTag] = dictionary(
         "Dictionary", 'Private or unusual tags: "gggg,eeee": [VR, name, minimum, maximum, private creator]'
     )
     load_private_dictionary: bool = boolean(
-        "LoadPrivateDictionary",
-        True,
-        "Know the private tags of the common makers",
-        ignored("the dictionary of private tags is always known"),
-        harmless=(True,),
+        "LoadPrivateDictionary", True, "Know the private tags of the common makers"
     )
     default_private_creator: str = text(
         "DefaultPrivateCreator", "", "Private creator where none is given", why.NO_JOBS, harmless=("",)

@@ -188,7 +188,11 @@ class DicomOptions:
         "DicomTlsTrustedCertificates", None, "Trusted authorities, PEM", why.NO_DICOM_TLS
     )
     dicom_tls_remote_certificate_required: bool = boolean(
-        "DicomTlsRemoteCertificateRequired", True, "Ask callers for a certificate", why.NO_DICOM_TLS
+        "DicomTlsRemoteCertificateRequired",
+        True,
+        "Ask callers for a certificate",
+        why.NO_DICOM_TLS,
+        harmless=(True,),
     )
     dicom_tls_minimum_protocol_version: int = integer(
         "DicomTlsMinimumProtocolVersion", 0, "0: BCP 195, 4: TLS 1.2, 5: TLS 1.3", 0, 5, why.NO_DICOM_TLS
@@ -205,6 +209,7 @@ class DicomOptions:
         ("2008", "2017c", "2021b", "2023b"),
         "The de-identification profile of the logs",
         why.NO_LOG_CHOICE,
+        harmless=("2008", "2017c", "2021b", "2023b"),
     )
     external_dictionaries: list[Path] | None = paths(
         "ExternalDictionaries", None, "Dictionaries in DCMTK's form", why.NO_DCMTK, harmless=([],)

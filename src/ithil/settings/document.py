@@ -28,18 +28,19 @@ folder if there is none. Without any file the defaults below hold.
 
 `${VAR}` in a file is replaced by an environment variable, `${VAR:-text}` by `text` if it is not set.
 
-Each option can also be set by the variable in the table. Its value is read as JSON if it is JSON and otherwise
-as text; objects are merged with those of the files. `ORTHANC_JSON` may hold a whole configuration. A variable
-that ends in `_SECRET` names a file in `/run/secrets` that has the value, and a file there that is called like
-a variable sets it. What comes later wins: files, `ORTHANC_JSON`, variables, secrets, the command line.
+Each option can also be set by the variable in the table. Its value is read as JSON if it is JSON and
+otherwise as text; objects are merged with those of the files. `ORTHANC_JSON` may hold a whole configuration.
+A name that ends in `_SECRET` names a file in `/run/secrets` that has the value, and a file there that is
+called like a variable sets it. What comes later wins: files, `ORTHANC_JSON`, variables, secrets, the command
+line.
 
 If variables configure PostgreSQL, it is used as in Orthanc's Docker image: `EnableIndex` is then true and the
 database, user and password are `postgres` unless they are set. In files, `EnableIndex` must be written.
 
 A wrong type or value stops the start. An option that Ithil does not honour is named in one warning at the
 start if it is set to something else than what Ithil does anyway. An option marked "refused" stops the start,
-since going on without it would lose protection or put data in the wrong place. An unknown option is named in a
-warning with the nearest known name. `ithil config check` prints the configuration in force, with secrets
+since going on without it would lose protection or put data in the wrong place. An unknown option is named
+in a warning with the nearest known name. `ithil config check` prints the configuration in force, with secrets
 masked.
 
 The defaults are those of Orthanc 1.13. A dash is an option that is absent unless it is written.

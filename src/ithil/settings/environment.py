@@ -5,8 +5,9 @@ case. Underscores and case do not tell any two options apart, so a variable is m
 exist by dropping both, which also finds the irregular ones (`STORE_MD5_FOR_ATTACHMENTS`, `POSTGRESQL`).
 Names that the user chooses, such as those of modalities, are rebuilt word by word, as the image does.
 
-A value is JSON if it parses as such and otherwise text; an option that is text takes it as written. `X_SECRET=name` takes the value of X from a file of
-that name among the secrets, and a secret that is itself called like a variable sets it.
+A value is JSON if it parses as such and otherwise text; an option that is text takes it as written.
+`X_SECRET=name` takes the value of X from a file of that name among the secrets, and a secret that is itself
+called like a variable sets it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ ORIGINS = ("environment variable ", "secret ")  # how the origin of every value 
 _SECRET = "_SECRET"
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+[0-9]*|[A-Z]+[0-9]*|[0-9]+")
 # The names of products are one word, however they are spelt.
-_PRODUCTS = {"PostgreSQL": "Postgresql", "MySQL": "Mysql", "DICOM": "Dicom", "WebDAV": "Webdav"}
+_PRODUCTS = {"PostgreSQL": "Postgresql", "MySQL": "Mysql"}
 
 
 def variable_name(path: tuple[str, ...]) -> str:
     """The variable that sets the option at `path`, such as `("DicomWeb", "Root")`."""
     words = [_PRODUCTS.get(key, key) for key in path]
     prefix = "ORTHANC__"
-    if path[0] == "Ithil":
+    if path[0] == "Ithil" and len(path) > 1:
         words, prefix = words[1:], "ITHIL__"
     return prefix + "__".join("_".join(_WORD.findall(key)).upper() for key in words)
 

@@ -43,7 +43,7 @@ def load(
     places = [Path(path) for path in paths]
     report = Report()
     tree = merged(places, environ, overrides, secrets, report.remarks)
-    context = Context(files.base_folder(places), report.remarks)
+    context = Context(files.base_folder(places), report.remarks, tree.values)
     settings = build(Settings, tree, context, report)
     settings = replace(
         settings,

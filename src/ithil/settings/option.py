@@ -12,7 +12,7 @@ The functions return `Any`, as `dataclasses.field` does in effect: the annotatio
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,11 @@ class WrongValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What converters need to know besides the value: the folder that relative paths start from."""
+    """What converters need to know besides the value; `root` is the whole configuration as written."""
 
-    folder: Path
+    folder: Path  # where relative paths start
     warnings: list[str]
+    root: Mapping[str, Any] = field(default_factory=dict)
 
 
 Converter = Callable[[Any, Context], Any]

@@ -45,7 +45,7 @@ def effective(values: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             written = given.get(key)
             if isinstance(written, dict) or _has_honoured(option.section):
                 result[key] = effective(value, written if isinstance(written, dict) else {})
-        elif isinstance(value, dict):
+        elif value is not None and option.kind.startswith("object"):
             written = next((given[name] for name in (key, *option.aliases) if name in given), {})
             result[key] = _masked(option, written)
         elif value is not None:

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ithil.dicom import pydicom_tables
+from ithil.dicom.dictionary import is_private, parse_tag
 from ithil.dicom.level import Level
 from ithil.settings.option import Context, WrongValue, choice, declare
 
-_HEXADECIMAL = re.compile(r"([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{4})")
 _DICTIONARY_TAG = re.compile(r"([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{2}|[0-9A-Fa-f]{4})")
 _LEVELS = {level.singular: level for level in Level}
 _FIRST_USER_NUMBER, _LAST_USER_NUMBER = 1024, 65535
@@ -92,20 +91,13 @@ def content_types(key: str, meaning: str) -> Any:
     return declare(key, "object of integers or arrays", {}, meaning, allowed, convert)
 
 
-def parse_tag(written: str) -> int:
-    """The tag of a keyword, `gggg,eeee`, `gggg-eeee` or `ggggeeee`. Raises `WrongValue` if it is unknown."""
-    match = _HEXADECIMAL.fullmatch(written)
-    if match:
-        return int(match.group(1), 16) << 16 | int(match.group(2), 16)
-    for tag, entry in pydicom_tables.elements().items():
-        if entry[4] == written:
-            return tag
-    raise WrongValue(f'an object of known tags; "{written}" is none')
-
-
-def _main_tags(value: Any, _context: Context) -> dict[Level, list[int]]:
+def _main_tags(value: Any, context: Context) -> dict[Level, list[int]]:
     if not isinstance(value, dict):
         raise WrongValue("an object")
+    try:
+        own = {each.name: each.tag for each in _dictionary(context.root.get("Dictionary", {}), context)}
+    except WrongValue:
+        own = {}  # the option Dictionary itself will be complained of
     result: dict[Level, list[int]] = {}
     for name, tags in value.items():
         level = _LEVELS.get(name)
@@ -113,17 +105,20 @@ def _main_tags(value: Any, _context: Context) -> dict[Level, list[int]]:
             raise WrongValue(f'an object with the keys Patient, Study, Series and Instance, not "{name}"')
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise WrongValue(f'an object in which "{name}" is an array of tags, each a string')
-        found = list(dict.fromkeys(parse_tag(tag) for tag in tags))
-        if private := [tag for tag in found if tag >> 16 & 1]:
+        try:
+            found = list(dict.fromkeys(own[tag] if tag in own else parse_tag(tag) for tag in tags))
+        except ValueError as error:
+            raise WrongValue(f"an object of known tags ({error})") from None
+        if private := [tag for tag in found if is_private(tag)]:
             raise WrongValue(f"an object without private tags, but {private[0]:08x} is one")
         result[level] = found
     return result
 
 
-def _dictionary(value: Any, _context: Context) -> dict[int, CustomTag]:
+def _dictionary(value: Any, _context: Context) -> list[CustomTag]:
     if not isinstance(value, dict):
         raise WrongValue("an object")
-    result = {}
+    result = []
     for written, entry in value.items():
         match = _DICTIONARY_TAG.fullmatch(written)
         if match is None:
@@ -143,12 +138,12 @@ def _dictionary(value: Any, _context: Context) -> dict[int, CustomTag]:
         if maximum and maximum < minimum:
             raise WrongValue(f'an object in which "{written}" has a maximum of at least the minimum, or 0')
         group, element = int(match.group(1), 16), int(match.group(2), 16)
-        if creator:
-            if not group & 1:
-                raise WrongValue(f'an object in which "{written}" has no private creator: its group is even')
-            element &= 0xFF
-        tag = group << 16 | element
-        result[tag] = CustomTag(tag, vr, name, minimum, maximum, creator)
+        if group & 1 and not creator:
+            raise WrongValue(f'an object in which "{written}" has a private creator: its group is odd')
+        if creator and not group & 1:
+            raise WrongValue(f'an object in which "{written}" has no private creator: its group is even')
+        tag = group << 16 | (element & 0xFF if creator else element)
+        result.append(CustomTag(tag, vr, name, minimum, maximum, creator))
     return result
 
 

@@ -1,0 +1,196 @@
+"""The composition root: settings in, a running server out. The one place that knows every part.
+
+Start: archive, sweeps, DICOM, HTTP. Stop: the same in reverse, so that whoever was being served when the
+signal came gets his answer. With several workers the processes are equal; a parent only starts them, passes
+on signals and replaces one that dies.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+
+from ithil import __version__, logs
+from ithil.archive.archive import Archive
+from ithil.archive.errors import ArchiveError
+from ithil.archive.sweeps import Sweeper
+from ithil.network.acceptor import Acceptor, AcceptorConfig
+from ithil.rest.server import create_app
+from ithil.services.association import ServiceAssociation
+from ithil.services.presentation import Presentation
+from ithil.settings import Settings
+from ithil.workers import supervise
+
+log = logging.getLogger(__name__)
+
+# A thread that waits for the interpreter gets it after this many seconds. The default of 5 ms is what a
+# received instance would wait for each time another thread computes.
+SWITCH_INTERVAL = 0.0005
+STOP_SECONDS = 10
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and is meant for the operator."""
+
+
+def run(settings: Settings, *, verbosity: int = 0) -> int:
+    """Run a server until SIGTERM or SIGINT; returns the exit status."""
+    logs.configure(settings.ithil.log_format, verbosity)
+    log.warning("Ithil %s starts as %s", __version__, settings.dicom_aet)
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    try:
+        sockets = Listeners(settings)
+        if settings.ithil.workers == 1:
+            serve(settings, sockets)
+            return 0
+        Archive.open(settings).close()  # the tables are made once, and what is wrong is told once
+        return supervise(settings.ithil.workers, lambda: serve(settings, sockets))
+    except (StartError, ArchiveError) as error:
+        log.error("Ithil cannot start: %s", error)
+        return 1
+
+
+class Listeners:
+    """The listening sockets, opened before any worker is started so that all of them share one queue."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises StartError if a port cannot be had."""
+        self.http: list[socket.socket] = []
+        self.dicom: list[socket.socket] = []
+        if settings.http_server_enabled:
+            self.http = _listen(settings.http_bind_addresses, settings.http_port, "HTTP")
+        if settings.dicom_server_enabled:
+            self.dicom = _listen(None, settings.dicom_port, "DICOM")
+
+
+def serve(settings: Settings, sockets: Listeners) -> None:
+    """Be one process of the server until a signal comes. Raises ArchiveError if the archive cannot open."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    archive = Archive.open(settings)
+    sweeper = Sweeper(archive, owner)
+    acceptor: Acceptor | None = None
+    try:
+        sweeper.start()
+        if sockets.dicom:
+            presentation = Presentation(settings)
+            acceptor = Acceptor(
+                [],
+                _acceptor_config(settings),
+                lambda: ServiceAssociation(archive, presentation),
+            )
+            acceptor._listeners.extend(sockets.dicom)
+            acceptor.start()
+            log.warning("DICOM on port %d", sockets.dicom[0].getsockname()[1])
+        # What lives now lives until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        if sockets.http:
+            log.warning("HTTP on port %d", sockets.http[0].getsockname()[1])
+            _serve_http(settings, archive, sockets.http)
+        else:
+            _wait_for_signal()
+        log.warning("Ithil stops")
+    finally:
+        if acceptor is not None:
+            acceptor.stop(STOP_SECONDS)
+        sweeper.stop()
+        archive.close()
+
+
+def _acceptor_config(settings: Settings) -> AcceptorConfig:
+    return AcceptorConfig(
+        max_pdu_length=settings.maximum_pdu_length,
+        timeout=settings.dicom_scp_timeout,
+        artim=settings.dicom_scp_timeout or 30,
+        max_associations=settings.ithil.maximum_associations,
+        max_associations_per_host=settings.ithil.maximum_associations_per_host,
+    )
+
+
+def _serve_http(settings: Settings, archive: Archive, sockets: list[socket.socket]) -> None:
+    tls = {}
+    if settings.ssl_enabled:
+        tls = {
+            "ssl_certfile": os.fspath(settings.ssl_certificate),
+            "ssl_cert_reqs": ssl.CERT_REQUIRED if settings.ssl_verify_peers else ssl.CERT_NONE,
+        }
+        if settings.ssl_verify_peers:
+            tls["ssl_ca_certs"] = os.fspath(settings.ssl_trusted_client_certificates)
+    config = uvicorn.Config(
+        create_app(archive, settings),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_timeout,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        **tls,  # type: ignore[arg-type]
+    )
+    uvicorn.Server(config).run(sockets=sockets)
+
+
+def _wait_for_signal() -> None:
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    stopping.wait()
+
+
+def _listen(addresses: list[str] | None, port: int, what: str) -> list[socket.socket]:
+    """Listen on the addresses (all, of IPv4 and IPv6, if None). Raises StartError."""
+    opened: list[socket.socket] = []
+    try:
+        for address in addresses if addresses is not None else ["0.0.0.0", "::"]:
+            try:
+                opened.append(_listening_socket(address, port))
+            except OSError as error:
+                if addresses is None and address == "::" and opened:
+                    continue  # a host without IPv6
+                raise StartError(
+                    f"{what} port {port} on {address} cannot be had ({error.strerror}); "
+                    f"is another server running? {what.title() if what == 'HTTP' else 'Dicom'}Port "
+                    "in the configuration names another port"
+                ) from error
+            port = port or opened[0].getsockname()[1]
+    except StartError:
+        for one in opened:
+            one.close()
+        raise
+    return opened
+
+
+def _listening_socket(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # IPv4 has a socket of its own, so that addresses are never shown in the mapped form.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((address, port))
+        made.listen(2048)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made

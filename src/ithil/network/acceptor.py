@@ -1,0 +1,370 @@
+"""The DICOM listener: takes connections, lets nobody in who has not said what he wants, bounds how many are
+in.
+
+One thread listens and keeps the lobby. A stranger costs a socket and a small object there until his whole
+A-ASSOCIATE-RQ has arrived; silence is cut off by the ARTIM time (PS3.8 9.1.5). Only then does an association
+get a thread, if the limits allow, and otherwise a polite A-ASSOCIATE-RJ (transient, local limit exceeded). So
+a thousand connections that say nothing cost no threads and block nobody.
+
+With TLS the lobby waits for the first bytes only, and the handshake is done in the association's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ithil.network.association import Association, Limits
+from ithil.network.conversation import Conversation, describe_fault
+from ithil.network.events import AssociateRequested, Event
+from ithil.network.handler import AssociationHandler, Peer
+from ithil.network.pdu import AssociateReject
+from ithil.network.transport import RECEIVE_BUFFER, Transport
+
+logger = logging.getLogger(__name__)
+
+LOCAL_LIMIT_EXCEEDED = AssociateReject(2, 3, 2)
+"""PS3.8 table 9-21: rejected transient, by the presentation service provider, local limit exceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptorConfig:
+    """Times are in seconds, sizes in bytes; 0 means no limit where that makes sense."""
+
+    max_pdu_length: int = 131072
+    """Announced to peers as the longest P-DATA-TF we want."""
+    timeout: float = 30
+    """How long an established association may be silent; 0 for ever (Orthanc's DicomScpTimeout)."""
+    artim: float = 30
+    """How long a stranger may take until his A-ASSOCIATE-RQ is whole."""
+    linger: float = 2
+    """How long the peer may take to close the connection after the association's end."""
+    max_associations: int = 100
+    max_associations_per_host: int = 0
+    max_strangers: int = 512
+    """Connections in the lobby; more are closed unheard."""
+    backlog: int = 128
+    reuse_port: bool = False
+    """Let several processes listen on the same port, the kernel sharing connections among them."""
+    receive_buffer: int = RECEIVE_BUFFER
+    tls: ssl.SSLContext | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class _Stranger:
+    """A connection whose association request is not there yet, or which has been turned away."""
+
+    sock: socket.socket
+    peer: Peer
+    deadline: float
+    association: Association
+    turned_away: bool = False
+
+
+class Acceptor:
+    """Listens on `bind`, a list of (host, port), and serves each association with a handler of its own."""
+
+    def __init__(
+        self,
+        bind: Sequence[tuple[str, int]],
+        config: AcceptorConfig,
+        new_handler: Callable[[], AssociationHandler],
+    ) -> None:
+        self._bind = list(bind)
+        self._config = config
+        self._new_handler = new_handler
+        self._listeners: list[socket.socket] = []
+        self._lobby: dict[socket.socket, _Stranger] = {}
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._running: dict[threading.Thread, Conversation | None] = {}  # None until it can be told to stop
+        self._per_host: Counter[str] = Counter()
+        self._stopping = False
+        self._paused_until = 0.0
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._thread = threading.Thread(target=self._listen, name="dicom-acceptor", daemon=True)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens, with the real port where 0 was asked for."""
+        return [listener.getsockname()[:2] for listener in self._listeners]
+
+    @property
+    def active(self) -> int:
+        """How many associations are being served."""
+        with self._lock:
+            return len(self._running)
+
+    def start(self) -> None:
+        """Bind and listen; returns at once. Raises OSError if an address cannot be had."""
+        try:
+            for host, port in self._bind:
+                self._listeners.append(_listening_socket(host, port, self._config))
+        except OSError:
+            self._close_listeners()
+            raise
+        self._wake_receiver.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ, listener)
+        self._thread.start()
+
+    def stop(self, deadline: float = 10) -> bool:
+        """Listen no more, let associations finish their present message, and wait up to `deadline`
+        seconds.
+
+        What is not over by then is cut. Returns whether everything ended in time.
+        """
+        end = time.monotonic() + deadline
+        self._stopping = True
+        with suppress(OSError):
+            self._wake_sender.send(b"\0")
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline))
+        with self._lock:
+            running = dict(self._running)
+        for conversation in running.values():
+            if conversation is not None:
+                conversation.stop()
+        for thread in running:
+            thread.join(max(0.0, end - time.monotonic()))
+        with self._lock:
+            late = dict(self._running)
+        for conversation in late.values():
+            if conversation is not None:
+                conversation.cut()
+        for thread in late:
+            thread.join(1)
+        self._wake_sender.close()
+        return not late
+
+    def _listen(self) -> None:
+        try:
+            while not self._stopping:
+                for key, _ in self._selector.select(self._patience()):
+                    if isinstance(key.data, _Stranger):
+                        self._hear_safely(key.data)
+                    elif key.data is not None:
+                        self._welcome(key.data)
+                self._expire()
+        finally:
+            for stranger in list(self._lobby.values()):
+                self._show_out(stranger)
+            self._close_listeners()
+            self._selector.close()
+            self._wake_receiver.close()
+
+    def _patience(self) -> float | None:
+        """Seconds until something is due without anything arriving; None if nothing is."""
+        due = [stranger.deadline for stranger in self._lobby.values()]
+        if self._paused_until:
+            due.append(self._paused_until)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _welcome(self, listener: socket.socket) -> None:
+        """Take the connections that wait at one listener, a bounded number at a time."""
+        for _ in range(64):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Typically out of file descriptors, and the listener stays readable: pause instead of spinning.
+                logger.error("cannot accept a connection: %s", type(error).__name__)
+                self._pause()
+                return
+            if len(self._lobby) >= self._config.max_strangers:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            peer = Peer(address[0], address[1])
+            deadline = time.monotonic() + (self._config.artim or 30)
+            stranger = _Stranger(sock, peer, deadline, Association.as_acceptor(self._config.limits))
+            self._lobby[sock] = stranger
+            self._selector.register(sock, selectors.EVENT_READ, stranger)
+
+    def _pause(self) -> None:
+        if not self._paused_until:
+            for listener in self._listeners:
+                self._selector.unregister(listener)
+        self._paused_until = time.monotonic() + 0.2
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        if self._paused_until and now >= self._paused_until:
+            self._paused_until = 0.0
+            for listener in self._listeners:
+                self._selector.register(listener, selectors.EVENT_READ, listener)
+        for stranger in [one for one in self._lobby.values() if one.deadline <= now]:
+            self._show_out(stranger)
+
+    def _hear_safely(self, stranger: _Stranger) -> None:
+        try:
+            self._hear(stranger)
+        except OSError:
+            self._show_out(stranger)
+        except Exception as error:
+            # Whatever a stranger manages to break, the listener goes on.
+            logger.error("hearing a stranger failed: %s", describe_fault(error))
+            self._show_out(stranger)
+
+    def _hear(self, stranger: _Stranger) -> None:
+        if self._config.tls is not None:
+            if not self._admit(stranger, []):
+                self._show_out(stranger)
+            return
+        try:
+            data = stranger.sock.recv(65536)
+        except BlockingIOError:
+            return
+        if stranger.turned_away:
+            if not data:
+                self._show_out(stranger)
+            return
+        association = stranger.association
+        events = association.receive_data(memoryview(data))
+        requested = bool(events) and isinstance(events[0], AssociateRequested)
+        if requested and not association.is_over:
+            if self._admit(stranger, events):
+                return
+            association.reject(LOCAL_LIMIT_EXCEEDED)
+        if association.is_over:
+            self._turn_away(stranger, connected=bool(data))
+
+    def _turn_away(self, stranger: _Stranger, *, connected: bool) -> None:
+        """Send the last PDU and give the peer a moment to read it and close."""
+        answer = stranger.association.data_to_send()
+        if not connected or not answer:
+            self._show_out(stranger)
+            return
+        stranger.sock.send(answer)
+        stranger.sock.shutdown(socket.SHUT_WR)
+        stranger.turned_away = True
+        stranger.deadline = time.monotonic() + self._config.linger
+
+    def _show_out(self, stranger: _Stranger) -> None:
+        if self._lobby.pop(stranger.sock, None) is not None:
+            self._selector.unregister(stranger.sock)
+        with suppress(OSError):
+            stranger.sock.close()
+
+    def _admit(self, stranger: _Stranger, events: list[Event]) -> bool:
+        """Give the association a thread, unless a limit is reached."""
+        host = stranger.peer.ip
+        config = self._config
+        with self._lock:
+            if config.max_associations and len(self._running) >= config.max_associations:
+                return False
+            if config.max_associations_per_host and self._per_host[host] >= config.max_associations_per_host:
+                return False
+            thread = threading.Thread(
+                target=self._converse, args=(stranger, events), name=f"dicom-{host}", daemon=True
+            )
+            self._per_host[host] += 1
+            self._running[thread] = None
+        self._selector.unregister(stranger.sock)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads
+            logger.error("cannot start a thread for an association")
+            self._forget(thread, host)
+            self._selector.register(stranger.sock, selectors.EVENT_READ, stranger)
+            return False
+        del self._lobby[stranger.sock]
+        return True
+
+    def _converse(self, stranger: _Stranger, events: list[Event]) -> None:
+        """The body of an association's thread."""
+        try:
+            conversation = self._begin(stranger, events)
+            if conversation is None:
+                stranger.sock.close()
+                return
+            with self._lock:
+                self._running[threading.current_thread()] = conversation
+            if self._stopping:
+                conversation.stop()
+            conversation.run()
+        except Exception as error:
+            logger.error("an association could not be served: %s", describe_fault(error))
+            stranger.sock.close()
+        finally:
+            self._forget(threading.current_thread(), stranger.peer.ip)
+
+    def _begin(self, stranger: _Stranger, events: list[Event]) -> Conversation | None:
+        config = self._config
+        sock, peer = stranger.sock, stranger.peer
+        if config.tls is not None:
+            try:
+                sock.settimeout(config.artim or None)
+                sock = config.tls.wrap_socket(sock, server_side=True)
+            except OSError as error:  # ssl.SSLError is one
+                logger.info("TLS handshake with %s failed: %s", peer.ip, type(error).__name__)
+                return None
+            peer = Peer(peer.ip, peer.port, _tls_subject(sock))
+        transport = Transport(
+            sock,
+            stranger.association,
+            timeout=config.timeout if events else config.artim,
+            buffer_size=config.receive_buffer,
+            events=events,
+        )
+        return Conversation(
+            transport,
+            self._new_handler(),
+            peer,
+            max_pdu_length=config.max_pdu_length,
+            timeout=config.timeout,
+            linger=config.linger,
+        )
+
+    def _forget(self, thread: threading.Thread, host: str) -> None:
+        with self._lock:
+            self._running.pop(thread, None)
+            self._per_host[host] -= 1
+            if self._per_host[host] <= 0:
+                del self._per_host[host]
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+
+def _listening_socket(host: str, port: int, config: AcceptorConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if config.reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # IPv4 has a listener of its own, so that addresses in logs and checks have one form.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(config.backlog)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _tls_subject(sock: ssl.SSLSocket) -> str:
+    """The common name of the peer's certificate, empty if it showed none."""
+    certificate = sock.getpeercert() or {}
+    names: Any = certificate.get("subject", ())  # ((("commonName", "STATION1"),), ...), loosely typed
+    for parts in names:
+        for name, value in parts:
+            if name == "commonName":
+                return str(value)
+    return ""

@@ -1,0 +1,312 @@
+"""The life of one accepted association, in one thread: negotiate, serve message after message, end well.
+
+An instance that is stored never changes threads between the socket and its acknowledgement, and its data set
+is never held here: each read is handed to the handler's sink as views into the receive buffer.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ithil.network import status
+from ithil.network.association import PROVIDER, PresentationContext
+from ithil.network.errors import (
+    AssociationAborted,
+    AssociationError,
+    AssociationReleased,
+    AssociationTimeout,
+    Refusal,
+)
+from ithil.network.events import (
+    AssociateRequested,
+    DataReceived,
+    MessageComplete,
+    MessageStarted,
+)
+from ithil.network.handler import AssociationHandler, Outcome, Peer, StoreSink
+from ithil.network.messages import Command, CommandField
+from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from ithil.network.pdu_items import Buffer
+from ithil.network.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+MAX_DATA_SET_IN_MEMORY = 16 << 20
+"""Bytes of a query or other data set that is not stored, beyond which it is refused."""
+
+_KNOWN_REQUESTS = frozenset(CommandField)
+
+
+class Conversation:
+    """Serves one association with one handler. `run` returns when it is over and never raises."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        handler: AssociationHandler,
+        peer: Peer,
+        *,
+        max_pdu_length: int,
+        timeout: float,
+        linger: float,
+    ) -> None:
+        """`timeout` applies once associated. `linger` is how many seconds the peer has to close the
+        connection after the association's end.
+        """
+        self._transport = transport
+        self._handler = handler
+        self._peer = peer
+        self._max_pdu_length = max_pdu_length
+        self._timeout = timeout
+        self._linger = linger
+        self._busy = False
+        self._stopping = False
+        self._next_message_id = 0
+
+    def stop(self) -> None:
+        """From another thread: end at the next boundary between messages, now if the peer is silent."""
+        self._stopping = True
+        if not self._busy:
+            self._transport.wake()
+
+    def cut(self) -> None:
+        """From another thread: end now, in the middle of whatever it does."""
+        self._stopping = True
+        self._transport.cut()
+
+    def run(self) -> None:
+        """Serve until the end, whatever the peer and the handler do, and leave the connection closed."""
+        outcome = Outcome.LOST
+        try:
+            outcome = self._serve()
+        except AssociationReleased:
+            outcome = Outcome.RELEASED
+        except AssociationAborted as error:
+            outcome = Outcome.ABORTED_BY_PEER if error.by_peer else Outcome.ABORTED
+        except AssociationTimeout:
+            outcome = Outcome.TIMED_OUT
+        except AssociationError:
+            outcome = Outcome.LOST
+        except Exception as error:
+            outcome = Outcome.ABORTED
+            logger.error("association from %s failed: %s", self._peer.ip, describe_fault(error))
+        if self._stopping and outcome is Outcome.LOST:
+            outcome = Outcome.STOPPED
+        self._transport.association.abort(PROVIDER)
+        self._transport.close(0 if outcome in (Outcome.LOST, Outcome.ABORTED_BY_PEER) else self._linger)
+        logger.info("association from %s: %s", self._peer.ip, outcome.value)
+        try:
+            self._handler.closed(outcome)
+        except Exception as error:
+            logger.error("closing a handler failed: %s", describe_fault(error))
+
+    def _serve(self) -> Outcome:
+        transport = self._transport
+        event = transport.next_event()
+        if not isinstance(event, AssociateRequested):
+            return Outcome.REJECTED if transport.association.is_over else Outcome.LOST
+        if not self._negotiate(event.request):
+            return Outcome.REJECTED
+        transport.flush()
+        transport.set_timeout(self._timeout)
+        while not self._stopping:
+            message = transport.next_message_event()
+            self._busy = True
+            if isinstance(message, MessageStarted):
+                self._receive(message)
+            self._busy = False
+        return Outcome.STOPPED
+
+    def _negotiate(self, request: AssociateRequest) -> bool:
+        association = self._transport.association
+        try:
+            answer = self._handler.negotiate(request, self._peer)
+        except Exception as error:
+            logger.error("negotiating with %s failed: %s", self._peer.ip, describe_fault(error))
+            answer = AssociateReject(2, 3, 1)  # transient, temporary congestion
+        if isinstance(answer, AssociateAccept):
+            information = replace(answer.user_information, max_pdu_length=self._max_pdu_length)
+            association.accept(replace(answer, user_information=information))
+            return True
+        association.reject(answer)
+        return False
+
+    def _receive(self, message: MessageStarted) -> None:
+        """One message of the peer, to its end and its answer."""
+        command = message.command
+        context = self._transport.association.contexts[message.context_id]
+        field = command.field
+        if field == CommandField.C_STORE and command.has_data_set and context.local_scp:
+            result = self._receive_store(context, command)
+            self._transport.send_message(context.id, command.response(*result))
+            return
+        data_set, refusal = self._collect(command)
+        if command.is_response:
+            # Nothing of ours is outstanding here, so the peer's idea of the association is not ours.
+            self._transport.association.abort(PROVIDER, 2)
+            self._transport.flush()
+            raise AssociationAborted(PROVIDER, 2, by_peer=False)
+        if field == CommandField.C_CANCEL:
+            return  # came after the last response of what it meant to cancel (PS3.7 9.3.2.3)
+        if field not in _KNOWN_REQUESTS:
+            refusal = Refusal(status.UNRECOGNIZED_OPERATION)
+        elif not context.local_scp:
+            refusal = Refusal(status.SOP_CLASS_NOT_SUPPORTED)
+        elif field == CommandField.C_STORE:
+            refusal = Refusal(status.CANNOT_UNDERSTAND, "no data set")
+        responder = AssociationResponder(self, context, command)
+        if refusal is None:
+            refusal = self._handle(context, command, data_set, responder)
+        if refusal is not None and not responder.is_final:
+            responder.send(command.response(refusal.status, refusal.comment))
+
+    def _handle(
+        self,
+        context: PresentationContext,
+        command: Command,
+        data_set: bytes | None,
+        responder: AssociationResponder,
+    ) -> Refusal | None:
+        try:
+            self._handler.handle(context, command, data_set, responder)
+        except Refusal as refusal:
+            return refusal
+        except AssociationError:
+            raise
+        except Exception as error:
+            logger.error("%s failed: %s", command.name, describe_fault(error))
+        # A handler that returns without its final response left the peer waiting.
+        return None if responder.is_final else Refusal(status.PROCESSING_FAILURE)
+
+    def _receive_store(self, context: PresentationContext, command: Command) -> tuple[int, str]:
+        sink: StoreSink | None = None
+        failure = (status.PROCESSING_FAILURE, "")
+        next_event = self._transport.next_message_event
+        try:
+            try:
+                sink = self._handler.open_store(context, command)
+            except Exception as error:
+                failure = _failure(command, error)
+            while type(event := next_event()) is DataReceived:
+                if sink is not None:
+                    try:
+                        sink.write(event.views)
+                    except Exception as error:
+                        failure = _failure(command, error)
+                        _discard(sink)
+                        sink = None
+            if sink is None:
+                return failure
+            finished, sink = sink, None
+            try:
+                return finished.finish()
+            except Exception as error:
+                return _failure(command, error)
+        finally:
+            if sink is not None:
+                _discard(sink)
+
+    def _collect(self, command: Command) -> tuple[bytes | None, Refusal | None]:
+        """The data set of a message that is not stored, or a refusal if memory is not for data of its size."""
+        data = bytearray()
+        refusal: Refusal | None = None
+        while not isinstance(event := self._transport.next_message_event(), MessageComplete):
+            if not isinstance(event, DataReceived) or refusal is not None:
+                continue
+            for view in event.views:
+                data += view
+            if len(data) > MAX_DATA_SET_IN_MEMORY:
+                refusal = Refusal(status.OUT_OF_RESOURCES, "data set too large")
+                data.clear()
+        return (bytes(data) if command.has_data_set else None), refusal
+
+    def request(
+        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None
+    ) -> tuple[Command, bool]:
+        """Send a request of our own and wait for its response; also whether a C-CANCEL came meanwhile."""
+        self._next_message_id = self._next_message_id % 65535 + 1
+        command["MessageID"] = self._next_message_id
+        self._transport.send_message(context_id, command, data_set)
+        cancelled = False
+        while True:
+            message = self._transport.next_message_event()
+            if not isinstance(message, MessageStarted):
+                continue
+            self._collect(message.command)
+            if message.command.field == CommandField.C_CANCEL:
+                cancelled = True
+            elif message.command.is_response and message.command.responded_message_id == command.message_id:
+                return message.command, cancelled
+            else:
+                self._transport.association.abort(PROVIDER, 2)
+                self._transport.flush()
+                raise AssociationAborted(PROVIDER, 2, by_peer=False)
+
+    def take_cancel(self) -> bool:
+        """Whether a C-CANCEL has arrived. Another request now breaks the agreed window of one operation."""
+        message = self._transport.poll()
+        if not isinstance(message, MessageStarted):
+            return False
+        self._collect(message.command)
+        if message.command.field == CommandField.C_CANCEL:
+            return True
+        self._transport.association.abort(PROVIDER, 2)
+        self._transport.flush()
+        raise AssociationAborted(PROVIDER, 2, by_peer=False)
+
+    def send(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None) -> None:
+        """Send one message."""
+        self._transport.send_message(context_id, command, data_set)
+
+
+class AssociationResponder:
+    """The `Responder` of one request."""
+
+    def __init__(self, conversation: Conversation, context: PresentationContext, request: Command) -> None:
+        self._conversation = conversation
+        self._context = context
+        self._request = request
+        self._cancelled = False
+        self.is_final = False
+        """Whether the final response has been sent."""
+
+    def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
+        """See `Responder.send`."""
+        self._conversation.send(self._context.id, command, data_set)
+        self.is_final = not status.is_pending(command.status)
+
+    def is_cancelled(self) -> bool:
+        """See `Responder.is_cancelled`."""
+        if not self._cancelled:
+            self._cancelled = self._conversation.take_cancel()
+        return self._cancelled
+
+    def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
+        """See `Responder.request`."""
+        answer, cancelled = self._conversation.request(context_id, command, data_set)
+        self._cancelled = self._cancelled or cancelled
+        return answer
+
+
+def _failure(command: Command, error: Exception) -> tuple[int, str]:
+    if isinstance(error, Refusal):
+        return error.status, error.comment
+    logger.error("%s failed: %s", command.name, describe_fault(error))
+    return status.PROCESSING_FAILURE, ""
+
+
+def _discard(sink: StoreSink) -> None:
+    try:
+        sink.discard()
+    except Exception as error:
+        logger.error("discarding a data set failed: %s", describe_fault(error))
+
+
+def describe_fault(error: BaseException) -> str:
+    """An exception for the log: its type and place, not its message, which may quote patient data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,100 @@
+"""What the acceptor asks of the services above it: the protocols that they implement, and nothing else.
+
+One handler object lives as long as one association, and all its methods run in that association's thread, so
+it may keep state without locks, and blocking in it delays nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ithil.network.association import PresentationContext
+from ithil.network.messages import Command
+from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from ithil.network.pdu_items import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection."""
+
+    ip: str
+    port: int
+    tls_subject: str = ""
+    """The common name of the peer's TLS certificate, if it showed one."""
+
+
+class Outcome(Enum):
+    """How an association ended."""
+
+    RELEASED = "released"
+    REJECTED = "rejected"
+    ABORTED_BY_PEER = "aborted by the peer"
+    ABORTED = "aborted"
+    TIMED_OUT = "timed out"
+    LOST = "connection lost"
+    STOPPED = "server stopped"
+
+
+class StoreSink(Protocol):
+    """Where the data set of one C-STORE goes while it arrives."""
+
+    def write(self, views: list[memoryview]) -> None:
+        """Take the next bytes. The views are valid only during the call."""
+
+    def finish(self) -> tuple[int, str]:
+        """The data set is complete: make it durable and say the DIMSE status and Error Comment for the
+        sender.
+        """
+
+    def discard(self) -> None:
+        """The data set will not be completed, or `write` failed: leave nothing behind. `finish` is not
+        called.
+        """
+
+
+class Responder(Protocol):
+    """The way back to the peer while one request is handled."""
+
+    def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
+        """Send a response, pending or final; build it with `request.response(status)`."""
+
+    def is_cancelled(self) -> bool:
+        """Whether the peer has sent C-CANCEL for this request. Looks at the connection without waiting."""
+
+    def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
+        """Send a request of our own on this association (a C-STORE of C-GET, N-EVENT-REPORT), await its
+        response.
+        """
+
+
+class AssociationHandler(Protocol):
+    """The services behind one association.
+
+    `open_store`, `StoreSink` and `handle` may raise `Refusal` for a status of their choice. Any other
+    exception is logged without its message and answered with 0110H (processing failure), and the association
+    goes on.
+    """
+
+    def negotiate(self, request: AssociateRequest, peer: Peer) -> AssociateAccept | AssociateReject:
+        """Decide whether to associate; `negotiation.negotiate` builds the answer from a policy.
+
+        Maximum PDU length and implementation identity in the answer are filled in by the acceptor.
+        """
+
+    def open_store(self, context: PresentationContext, command: Command) -> StoreSink:
+        """A C-STORE-RQ has come and its data set is about to."""
+
+    def handle(
+        self, context: PresentationContext, command: Command, data_set: bytes | None, responder: Responder
+    ) -> None:
+        """Serve any other request, its data set in memory, and send its final response.
+
+        Raise `Refusal(UNRECOGNIZED_OPERATION)` for what is not served.
+        """
+
+    def closed(self, outcome: Outcome) -> None:
+        """The association is over. Called once, last, also after a rejection."""

@@ -1,0 +1,199 @@
+"""A socket and an `Association` joined: the one place where this package reads and writes a connection.
+
+Both drivers, the acceptor's conversation and the requestor, are loops over `next_event`. It blocks the
+calling thread, which is the fastest way to receive in Python (see docs/decisions/0003-network-drivers.md),
+and reads into one buffer that is reused for the whole life of the connection.
+
+Two TCP habits are dealt with here. Nagle's algorithm at the peer holds back the end of a data set until the
+command set before it is acknowledged, and our kernel delays that acknowledgement by 40 ms. `TCP_QUICKACK`,
+set again whenever a read ends inside a message, sends it at once. `TCP_NODELAY` does the same for what we
+send.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+
+from ithil.network.association import Association
+from ithil.network.errors import (
+    AssociationAborted,
+    AssociationLost,
+    AssociationReleased,
+    AssociationTimeout,
+)
+from ithil.network.events import (
+    Aborted,
+    ConnectionClosed,
+    DataReceived,
+    Event,
+    MessageComplete,
+    MessageStarted,
+    ReleaseRequested,
+)
+from ithil.network.messages import Command
+from ithil.network.pdu_items import Buffer
+
+RECEIVE_BUFFER = 262144
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_KERNEL_TIMEOUTS = sys.platform == "linux"
+_timeval = struct.Struct("ll")
+
+MessageEvent = MessageStarted | DataReceived | MessageComplete
+
+
+class Transport:
+    """Blocking input and output of one association. Not thread-safe, but for `wake`."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        association: Association,
+        *,
+        timeout: float = 0,
+        buffer_size: int = RECEIVE_BUFFER,
+        events: Iterable[Event] = (),
+    ) -> None:
+        """`timeout` in seconds for each read and write, 0 for none; `events` are those already read."""
+        self.association = association
+        self._socket = sock
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        self._buffer = memoryview(bytearray(buffer_size))
+        self._events: deque[Event] = deque(events)
+        tune(sock)
+        self.set_timeout(timeout)
+
+    def set_timeout(self, seconds: float) -> None:
+        """How long one read or write may take; 0 waits for ever."""
+        if self._is_tls or not _KERNEL_TIMEOUTS:
+            self._socket.settimeout(seconds or None)
+            return
+        # The kernel's own timeouts save the poll() that Python does before each recv() of a timed socket.
+        self._socket.settimeout(None)
+        value = _timeval.pack(int(seconds), int(seconds % 1 * 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+
+    def next_event(self) -> Event:
+        """The next event, waiting for it; the views of the event before die. Raises `AssociationTimeout`."""
+        while not self._events:
+            self._read()
+        return self._events.popleft()
+
+    def next_message_event(self) -> MessageEvent:
+        """The next event of a message.
+
+        The end of the association becomes an exception: `AssociationReleased` (already confirmed to the
+        peer), `AssociationAborted`, `AssociationLost` or `AssociationTimeout`.
+        """
+        event = self.next_event()
+        if isinstance(event, MessageStarted | DataReceived | MessageComplete):
+            return event
+        raise self._ending(event)
+
+    def poll(self) -> MessageEvent | None:
+        """The next event of a message if one has arrived, without waiting; raises as `next_message_event`."""
+        if not self._events and self._has_input():
+            self._read()
+        return self.next_message_event() if self._events else None
+
+    def send_message(
+        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None
+    ) -> None:
+        """Send one message whole. Raises `AssociationLost` or `AssociationTimeout`."""
+        for chunk in self.association.message_chunks(context_id, command, data_set):
+            self._send(chunk)
+
+    def flush(self) -> None:
+        """Send what the association has queued."""
+        data = self.association.data_to_send()
+        if data:
+            self._send(data)
+
+    def wake(self) -> None:
+        """Make a read that blocks in another thread end, as if the peer had closed its side."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def cut(self) -> None:
+        """End the connection under the thread that uses it, which then sees it lost."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self, linger: float = 0) -> None:
+        """Send what is queued and close, after up to `linger` seconds for the peer to close first.
+
+        Closing with unread input would reset the connection and could destroy our last PDU on its way.
+        """
+        deadline = time.monotonic() + linger
+        with suppress(OSError, AssociationLost, AssociationTimeout, ValueError):
+            self.flush()
+            if linger:
+                self._socket.shutdown(socket.SHUT_WR)
+                while (left := deadline - time.monotonic()) > 0:
+                    self._socket.settimeout(left)
+                    if not self._socket.recv_into(self._buffer):
+                        break
+        with suppress(OSError):
+            self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            size = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, TimeoutError):
+            raise AssociationTimeout("the peer said nothing for too long") from None
+        except OSError:
+            size = 0
+        association = self.association
+        self._events.extend(association.receive_data(self._buffer[:size]))
+        if not size:
+            return
+        data = association.data_to_send()
+        if data:
+            with suppress(AssociationLost, AssociationTimeout):
+                self._send(data)
+        if _QUICKACK is not None and association.inside_message:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except (BlockingIOError, TimeoutError):
+            raise AssociationTimeout("the peer took nothing for too long") from None
+        except OSError as error:
+            raise AssociationLost(f"the connection broke ({type(error).__name__})") from None
+
+    def _has_input(self) -> bool:
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def _ending(self, event: Event) -> Exception:
+        match event:
+            case ReleaseRequested():
+                self.association.confirm_release()
+                self.flush()
+                return AssociationReleased("released by the peer")
+            case Aborted():
+                return AssociationAborted(event.source, event.reason, by_peer=event.by_peer)
+            case ConnectionClosed():
+                return AssociationLost("the peer closed the connection")
+            case _:
+                return AssociationLost(f"unexpected {type(event).__name__}")
+
+
+def tune(sock: socket.socket) -> None:
+    """Set what every connection of this package has: no Nagle, and probes that find a vanished peer."""
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,0 +1,87 @@
+"""The tags of one instance, read from its file: `tags`, `simplified-tags`, `header`."""
+
+from __future__ import annotations
+
+from ithil.dicom import dataset, tags_format
+from ithil.dicom.dictionary import parse_tag
+from ithil.dicom.tags_format import Format
+from ithil.rest import answers, errors
+from ithil.rest.answers import Answer
+from ithil.rest.errors import RestError
+from ithil.rest.header import file_until_pixel_data, find_instance, parse, whole_file
+from ithil.rest.request import RestRequest, boolean
+from ithil.rest.resource_json import tag_format
+from ithil.rest.routing import Parameter, Route
+
+_IGNORE_LENGTH = Parameter("ignore-length", "Tags to show however long they are, between commas")
+_WHOLE = Parameter("whole", "Show what comes after the pixel data as well")
+_FORMATS = (
+    Parameter("short", "Tags as gggg,eeee without their names"),
+    Parameter("simplify", "Tags by name"),
+)
+
+
+def routes() -> list[Route]:
+    """The routes of this module."""
+    return [
+        Route(
+            "GET",
+            "/instances/{id}/tags",
+            get_tags,
+            "All tags of the instance",
+            (*_FORMATS, _IGNORE_LENGTH, _WHOLE),
+            cacheable=True,
+        ),
+        Route(
+            "GET",
+            "/instances/{id}/simplified-tags",
+            get_simplified_tags,
+            "All tags of the instance by name",
+            (_IGNORE_LENGTH, _WHOLE),
+            cacheable=True,
+        ),
+        Route(
+            "GET",
+            "/instances/{id}/header",
+            get_header,
+            "The file meta information of the instance",
+            _FORMATS,
+            cacheable=True,
+        ),
+    ]
+
+
+def get_tags(request: RestRequest) -> Answer:
+    """`GET /instances/{id}/tags`."""
+    return _tags(request, tag_format(request.query, Format.FULL))
+
+
+def get_simplified_tags(request: RestRequest) -> Answer:
+    """`GET /instances/{id}/simplified-tags`."""
+    return _tags(request, Format.SIMPLIFIED)
+
+
+def get_header(request: RestRequest) -> Answer:
+    """`GET /instances/{id}/header`: group 0002 (PS3.10 7.1)."""
+    archive = request.context.archive
+    instance = find_instance(archive, request.arguments["id"])
+    meta = dataset.parse_meta(file_until_pixel_data(archive, instance))
+    return answers.json(request, tags_format.format_dataset(meta, tag_format(request.query, Format.FULL)))
+
+
+def _tags(request: RestRequest, form: Format) -> Answer:
+    archive = request.context.archive
+    shown = tag_list(request.query.get("ignore-length", ""), ",")
+    instance = find_instance(archive, request.arguments["id"])
+    whole = boolean(request.query, "whole")
+    content = whole_file(archive, instance) if whole else file_until_pixel_data(archive, instance)
+    parsed = parse(archive, content, whole=whole)
+    return answers.json(request, tags_format.format_dataset(parsed, form, ignore_length=shown))
+
+
+def tag_list(text: str, separator: str) -> list[int]:
+    """Tags by name or number. Raises RestError (unknown DICOM tag)."""
+    try:
+        return [parse_tag(item.strip()) for item in text.split(separator) if item.strip()]
+    except ValueError as error:
+        raise RestError(errors.UNKNOWN_DICOM_TAG) from error

@@ -1,0 +1,272 @@
+"""The ASGI application: from a request of the HTTP server to the handler of a route, and back.
+
+The order of things, for each request: who is it (`access`), is the answer known already (`answer_cache`),
+which route (`routing`), then the handler, in a worker thread since it may wait for disk or database. Uploads
+alone stay on the event loop while their bytes arrive, and visit a thread to store them. Whatever a handler
+raises becomes one of Orthanc's errors; the connection and the server go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ithil.archive import retrieve
+from ithil.archive.archive import Archive
+from ithil.rest import answers, errors
+from ithil.rest.access import CHALLENGE, AccessControl, Visitor
+from ithil.rest.answer_cache import AnswerCache, CachedAnswer
+from ithil.rest.answers import Answer, FilePart
+from ithil.rest.body import Body, ClientGone, Receive, whole
+from ithil.rest.context import MOST_THREADS, Context
+from ithil.rest.errors import RestError
+from ithil.rest.multipart import MultipartReader, boundary_of
+from ithil.rest.names import Names
+from ithil.rest.request import RestRequest, parse_query
+from ithil.rest.routes import table
+from ithil.rest.routing import METHODS, Route, Router, split
+from ithil.settings import Settings
+
+Scope = Mapping[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+CACHE_BYTES = 32 * 1024 * 1024
+WHOLE_FILE_BYTES = 4 * 1024 * 1024
+"""A larger part of a file is read and sent in pieces of this size."""
+
+_UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_OVERRIDES = ("PUT", "DELETE")
+
+
+class RestApp:
+    """The application. `create_app` makes it; `close` ends its threads."""
+
+    def __init__(self, context: Context, access: AccessControl, cache_bytes: int = CACHE_BYTES) -> None:
+        self.context = context
+        self._access = access
+        self._cache = AnswerCache(cache_bytes)
+        self._described = context.settings.http_describe_errors
+        self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
+
+    @property
+    def router(self) -> Router:
+        """The table of routes."""
+        return self.context.router
+
+    def close(self) -> None:
+        """Wait for running handlers and end the worker threads."""
+        self.context.threads.shutdown(wait=True, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _refuse_other_protocols(scope, receive, send)
+            return
+        raw_headers = dict(scope["headers"])
+        visitor = self._access.admit(scope, raw_headers)
+        if visitor is None:
+            await self._send(send, Answer(status=401, headers={"WWW-Authenticate": CHALLENGE}), None)
+            return
+        key = version = None
+        if scope["method"] == "GET" and _UNCACHED_HEADERS.isdisjoint(raw_headers):
+            version = self.context.archive.index.version()
+            key = (scope["path"], scope["query_string"], raw_headers.get(b"accept"))
+            cached = self._cache.get(key, version)
+            if cached is not None and await self._send_cached(send, cached):
+                return
+        await self._serve(scope, raw_headers, visitor, receive, send, key, version)
+
+    async def _send_cached(self, send: Send, cached: CachedAnswer) -> bool:
+        body = cached.body
+        if cached.file_of is not None:
+            content = self.context.archive.cache.get(cached.file_of)
+            if content is None:
+                return False
+            body = {"type": "http.response.body", "body": content}
+        await send(cached.start)
+        await send(body)
+        return True
+
+    async def _serve(
+        self,
+        scope: Scope,
+        raw_headers: Mapping[bytes, bytes],
+        visitor: Visitor,
+        receive: Receive,
+        send: Send,
+        key: object,
+        version: object | None,
+    ) -> None:
+        segments = split(scope["path"])
+        path = "/" + "/".join(segments)
+        method = scope["method"]
+        cacheable = False
+        try:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
+            query = parse_query(scope["query_string"])
+            method = _effective_method(method, headers, query)
+            request = RestRequest(
+                self.context, method, path, headers, query, client=visitor.address, user=visitor.user
+            )
+            body = Body(receive, headers, self._body_limit)
+            answer, cacheable = await self._answer(request, segments, body)
+            first = await self._first_piece(answer)
+        except ClientGone:
+            return
+        except _EarlyAnswer as early:
+            answer, first = early.answer, b""
+        except Exception as error:
+            answer = answers.failure(errors.translate(error), method, path, described=self._described)
+            first = await self._first_piece(answer)
+        if key is not None and cacheable and answer.status == 200:
+            self._remember(key, version, answer)
+        await self._send(send, answer, first, head_only=scope["method"] == "HEAD")
+
+    async def _answer(self, request: RestRequest, segments: list[str], body: Body) -> tuple[Answer, bool]:
+        """The answer, and whether it may be cached."""
+        found = self.router.match(segments)
+        if found is None:
+            raise RestError(errors.UNKNOWN_RESOURCE)
+        request.arguments = found.arguments
+        route = found.node.routes.get(request.method)
+        if route is None:
+            if request.method == "GET" and not found.node.routes:
+                return answers.json(request, found.node.child_names), True
+            return Answer(status=405, headers={"Allow": found.node.allowed}), False
+        boundary = boundary_of(request.headers.get("content-type", "")) if request.method == "POST" else None
+        if boundary is not None:
+            return await self._replay(request, route, body, boundary), False
+        return await self._run(request, route, body.chunks()), route.cacheable
+
+    async def _run(self, request: RestRequest, route: Route, chunks: AsyncIterator[bytes]) -> Answer:
+        if route.streaming:
+            streamed: Answer = await route.handler(request, chunks)
+            return streamed
+        request.body = await whole(chunks) if request.method in ("POST", "PUT") else b""
+        answer: Answer = await self.context.in_thread(route.handler, request)
+        return answer
+
+    async def _replay(self, request: RestRequest, route: Route, body: Body, boundary: bytes) -> Answer:
+        """Each part of a form as a request of its own; the first that fails ends it."""
+        async for part in MultipartReader(body.chunks(), boundary).parts():
+            answer = await self._run(request, route, part)
+            if answer.status >= 400:
+                return answer
+        return Answer()
+
+    async def _first_piece(self, answer: Answer) -> bytes:
+        """The start of the body, read before anything is sent, so that a missing file is an error answer."""
+        part = answer.body
+        if not isinstance(part, FilePart):
+            return part
+        return await self.context.in_thread(self._read, part, part.start, part.start + WHOLE_FILE_BYTES)
+
+    def _read(self, part: FilePart, start: int, end: int) -> bytes:
+        archive = self.context.archive
+        if part.raw:
+            return retrieve.read_raw(archive, part.attachment)[start : min(end, part.end)]
+        if start == 0 and part.end == part.attachment.uncompressed_size <= end:
+            return retrieve.read(archive, part.attachment)
+        return retrieve.read(archive, part.attachment, start, min(end, part.end))
+
+    def _remember(self, key: object, version: object | None, answer: Answer) -> None:
+        start = {"type": "http.response.start", "status": answer.status, "headers": _headers(answer)}
+        part = answer.body
+        if not isinstance(part, FilePart):
+            body = {"type": "http.response.body", "body": part}
+            self._cache.put(key, version, CachedAnswer(start, body, len(part)))
+        elif not part.raw and part.end - part.start == part.attachment.uncompressed_size:
+            self._cache.put(key, version, CachedAnswer(start, {}, 0, part.attachment.uuid))
+
+    async def _send(
+        self, send: Send, answer: Answer, first: bytes | None, *, head_only: bool = False
+    ) -> None:
+        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
+        if head_only or first is None:
+            await send({"type": "http.response.body", "body": b""})
+            return
+        part = answer.body
+        if not isinstance(part, FilePart):
+            await send({"type": "http.response.body", "body": part})
+            return
+        position, piece = part.start, first
+        while True:
+            position += len(piece)
+            more = position < part.end and bool(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+            if not more:
+                return
+            piece = await self.context.in_thread(self._read, part, position, position + WHOLE_FILE_BYTES)
+
+
+class _EarlyAnswer(Exception):
+    """Carries an answer that is due before a route is looked for."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def _effective_method(method: str, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """The method after overrides. Raises _EarlyAnswer for methods that no route has."""
+    if method == "HEAD":
+        return "GET"
+    if method == "OPTIONS":
+        raise _EarlyAnswer(answers.missing())
+    if method not in METHODS:
+        raise _EarlyAnswer(Answer(status=400))
+    override = headers.get("x-http-method-override")
+    if override is None and method == "GET":
+        override = query.get("_method")
+    if override is None:
+        return method
+    if override.upper() not in _OVERRIDES:
+        raise _EarlyAnswer(Answer(status=400))
+    return override.upper()
+
+
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    headers = [_NOSNIFF]
+    if answer.content_type:
+        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    if answer.status != 304:
+        headers.append((b"content-length", str(answer.length).encode()))
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    return headers
+
+
+async def _refuse_other_protocols(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the events of a server's life; there are no web sockets here."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    await send({"type": "websocket.close", "code": 1000})
+
+
+def create_app(archive: Archive, settings: Settings) -> RestApp:
+    """The application for an open archive."""
+    types = settings.user_content_type
+    context = Context(
+        archive=archive,
+        settings=settings,
+        names=Names(
+            settings.user_metadata,
+            {name: kind.number for name, kind in types.items()},
+            {kind.number: kind.mime for kind in types.values()},
+        ),
+        router=Router(table(read_only=settings.read_only)),
+        threads=ThreadPoolExecutor(
+            max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
+        ),
+    )
+    access = AccessControl(
+        remote_access_allowed=settings.remote_access_allowed,
+        authentication_enabled=settings.authentication_enabled,
+        users=settings.registered_users or {},
+        trusted_proxies=settings.ithil.trusted_proxies,
+    )
+    return RestApp(context, access)

@@ -1,0 +1,103 @@
+"""Who may associate and which services he may use: Orthanc's rules for application entity titles.
+
+A title that the configuration names (`DicomModalities`) has the rights of that entry. Any other has those
+that the `DicomAlwaysAllow...` options give to strangers; if they give none, he is turned away.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ithil.settings import Modality, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the caller of one association may ask for."""
+
+    echo: bool = False
+    store: bool = False
+    find: bool = False
+    find_worklist: bool = False
+    get: bool = False
+    move: bool = False
+    commitment: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a point in associating."""
+        return (
+            self.echo
+            or self.store
+            or self.find
+            or self.find_worklist
+            or self.get
+            or self.move
+            or self.commitment
+        )
+
+
+def same_title(first: str, second: str, settings: Settings) -> bool:
+    """Whether two application entity titles are the same (PS3.5 6.2: blanks around them do not count)."""
+    first, second = first.strip(), second.strip()
+    return first == second if settings.strict_aet_comparison else first.upper() == second.upper()
+
+
+def is_called_by_name(called_title: str, settings: Settings) -> bool:
+    """Whether the called title is one this server answers to."""
+    return not settings.dicom_check_called_aet or same_title(called_title, settings.dicom_aet, settings)
+
+
+def rights(calling_title: str, ip: str, settings: Settings) -> Rights:
+    """What a caller may do.
+
+    Of several entries with his title, the one with his address counts; if none has it, he may only do what
+    all of them allow. With `DicomCheckModalityHost` a known title from another address may do nothing.
+    """
+    known = [
+        modality
+        for modality in settings.dicom_modalities.values()
+        if same_title(modality.aet, calling_title, settings)
+    ]
+    if not known:
+        return _strangers(settings)
+    if settings.dicom_check_modality_host or len(known) > 1:
+        here = [modality for modality in known if ip in _addresses(modality.host)]
+        if settings.dicom_check_modality_host and not here:
+            return Rights()
+        known = here or known
+    return _common(known)
+
+
+def _strangers(settings: Settings) -> Rights:
+    return Rights(
+        echo=settings.dicom_always_allow_echo,
+        store=settings.dicom_always_allow_store,
+        find=settings.dicom_always_allow_find,
+        find_worklist=settings.dicom_always_allow_find_worklist,
+        get=settings.dicom_always_allow_get,
+        move=settings.dicom_always_allow_move,
+    )
+
+
+def _common(known: list[Modality]) -> Rights:
+    return Rights(
+        echo=all(modality.allow_echo for modality in known),
+        store=all(modality.allow_store for modality in known),
+        find=all(modality.allow_find for modality in known),
+        find_worklist=all(modality.allow_find_worklist for modality in known),
+        get=all(modality.allow_get for modality in known),
+        move=all(modality.allow_move for modality in known),
+        commitment=all(modality.allow_n_action for modality in known),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _addresses(host: str) -> frozenset[str]:
+    """The addresses of a configured host; a name is looked up once in the life of the server."""
+    try:
+        return frozenset(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+    except OSError:
+        return frozenset({host})

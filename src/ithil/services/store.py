@@ -1,0 +1,82 @@
+"""The storage service class as provider (PS3.4 annex B): from C-STORE requests to the archive's ingest."""
+
+from __future__ import annotations
+
+import logging
+
+from ithil.archive.archive import Archive
+from ithil.archive.errors import (
+    ArchiveError,
+    DataSetMismatch,
+    IndexUnavailable,
+    MissingIdentifier,
+    ReadOnly,
+    StorageFull,
+    StorageUnavailable,
+)
+from ithil.archive.ingest import Incoming
+from ithil.archive.model import Origin
+from ithil.dicom.errors import DicomError
+from ithil.dicom.part10 import file_meta
+from ithil.network import status
+from ithil.network.association import PresentationContext
+from ithil.network.errors import Refusal
+from ithil.network.messages import Command
+
+log = logging.getLogger(__name__)
+
+REFUSALS: tuple[tuple[type[Exception], int], ...] = (
+    (DataSetMismatch, status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS),
+    (MissingIdentifier, status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS),
+    (DicomError, status.CANNOT_UNDERSTAND),
+    (ReadOnly, status.NOT_AUTHORIZED),
+    (StorageFull, status.OUT_OF_RESOURCES),
+    (StorageUnavailable, status.OUT_OF_RESOURCES),
+    (IndexUnavailable, status.OUT_OF_RESOURCES),
+    (ArchiveError, status.PROCESSING_FAILURE),
+)
+"""The status of PS3.4 B.2.3 that each refusal of the archive becomes; the first that fits counts."""
+
+
+class Reception:
+    """The data set of one C-STORE on its way into the archive, behind file meta information made for it."""
+
+    def __init__(
+        self, archive: Archive, context: PresentationContext, command: Command, origin: Origin
+    ) -> None:
+        """Raises Refusal if nothing may be stored at all."""
+        announced = (command.sop_class_uid, command.sop_instance_uid)
+        self._start: bytes | None = file_meta(*announced, context.transfer_syntax, origin.remote_aet)
+        self._peer = origin.remote_ip
+        try:
+            self._incoming = Incoming(archive, origin, announced)
+        except ReadOnly as error:
+            raise self._refusal(error) from error
+
+    def write(self, views: list[memoryview]) -> None:
+        """Take the next bytes of the data set. Raises Refusal."""
+        try:
+            if self._start is not None:
+                self._incoming.write_all([self._start, *views])
+                self._start = None
+            else:
+                self._incoming.write_all(views)
+        except (DicomError, ArchiveError) as error:
+            raise self._refusal(error) from error
+
+    def finish(self) -> tuple[int, str]:
+        """Store the instance; an instance that is there already is a success (PS3.4 B.2.3)."""
+        try:
+            self._incoming.commit()
+        except (DicomError, ArchiveError) as error:
+            raise self._refusal(error) from error
+        return status.SUCCESS, ""
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._incoming.discard()
+
+    def _refusal(self, error: Exception) -> Refusal:
+        code = next(code for kind, code in REFUSALS if isinstance(error, kind))
+        log.warning("C-STORE from %s refused with status %04XH: %s", self._peer, code, error)
+        return Refusal(code, str(error)[:64])  # Error Comment is a LO (PS3.7 annex C.4)
