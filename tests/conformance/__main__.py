@@ -23,7 +23,9 @@ C_STORE = "C-STORE"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenarios and print the report; the return value is the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--subject", choices=sorted(SUBJECTS), default="ithil", help="what Orthanc is compared with")
+    parser.add_argument(
+        "--subject", choices=sorted(SUBJECTS), default="ithil", help="what Orthanc is compared with"
+    )
     parser.add_argument("--only", nargs="+", choices=[*SCENARIOS, C_STORE], help="these scenarios only")
     parser.add_argument("--purpose", action="store_true", help="list what differs on purpose too")
     chosen = parser.parse_args(arguments)

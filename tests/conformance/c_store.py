@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.filereader import read_file_meta_info
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, build_context
 from pynetdicom.association import Association
 
 from tests.conformance.line import Difference, Found
@@ -54,31 +54,47 @@ def _sendable() -> Iterator[Sendable]:
 def send_all(server: DicomServer, files: list[Sendable]) -> dict[str, str]:
     """Send each file; the answer says per name what became of it.
 
-    `0000`-like four hex digits are the status of the C-STORE response, `no context (3)` a presentation
-    context that was refused with that reason (PS3.8 9.3.3.2), `no response` an association that ended.
+    Four hex digits are the status of the C-STORE response, `no context (3)` is a presentation context that
+    was refused with that reason (PS3.8 9.3.3.2), `no response` an association that ended.
     """
     chunked = _config.STORE_SEND_CHUNKED_DATASET
     _config.STORE_SEND_CHUNKED_DATASET = True
+    association: Association | None = None
+    outcomes = {}
     try:
-        return {each.name: _send(server, each) for each in files}
+        for each in files:
+            if association is None or not association.is_established:
+                association = _associate(server, files)
+            outcomes[each.name] = _send(association, each)
+        if association is not None:
+            association.release()
     finally:
         _config.STORE_SEND_CHUNKED_DATASET = chunked
+    return outcomes
 
 
-def _send(server: DicomServer, file: Sendable) -> str:
+def _associate(server: DicomServer, files: list[Sendable]) -> Association:
+    """One association that proposes each pair of SOP class and transfer syntax as a context of its own."""
+    pairs = dict.fromkeys((each.sop_class, each.transfer_syntax) for each in files)
+    assert len(pairs) <= 128, "more presentation contexts than an association can have"
     entity = AE("CONFORMANCE")
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
-    entity.add_requested_context(file.sop_class, file.transfer_syntax)
+    entity.requested_contexts = [build_context(*pair) for pair in pairs]
     association: Association = entity.associate("127.0.0.1", server.dicom_port, ae_title="ORTHANC")
-    if not association.is_established:
-        refused = [context.result for context in association.rejected_contexts]
-        return f"no context ({refused[0]})" if refused else "no association"
+    assert association.is_established or association.rejected_contexts, (
+        f"{server.name} refuses the association"
+    )
+    return association
+
+
+def _send(association: Association, file: Sendable) -> str:
+    for context in association.rejected_contexts:
+        if context.abstract_syntax == file.sop_class and context.transfer_syntax == [file.transfer_syntax]:
+            return f"no context ({context.result})"
     try:
         status = association.send_c_store(file.path)
-    except Exception as error:  # pynetdicom cannot read the file: no matter of the server's
-        association.abort()
-        return f"not sent: {type(error).__name__}"
-    association.release()
+    except (ValueError, AttributeError, KeyError) as error:
+        return f"not sent: {type(error).__name__}"  # pynetdicom cannot read the file
     return f"{status.Status:04X}" if "Status" in status else "no response"
 
 
@@ -92,7 +108,9 @@ def c_store_differences(folder: Path, subject: str = "ithil") -> list[Found]:
             ids = [set(server.get(f"/{level}").json()) for server in (pair.peer, pair.subject)]
             if ids[0] != ids[1]:
                 found.append(Found(level, sorted(ids[0] - ids[1]), sorted(ids[1] - ids[0])))
-        for instance in sorted(set(pair.peer.get("/instances").json()) & set(pair.subject.get("/instances").json())):
+        for instance in sorted(
+            set(pair.peer.get("/instances").json()) & set(pair.subject.get("/instances").json())
+        ):
             place = f"/instances/{instance}"
             metadata = [server.get(f"{place}/metadata?expand").json() for server in (pair.peer, pair.subject)]
             for name in ("RemoteAET", "CalledAET", "Origin", "TransferSyntax", "SopClassUid", "RemoteIP"):

@@ -9,7 +9,9 @@ from tests.data.real import content_of
 
 _CT = "pydicom/CT_small.dcm"
 _SERIES = tuple(f"pydicom/dicomdirtests/77654033/CT2/{number}" for number in (17106, 17136, 17166, 17196))
-_STUDIES = tuple(f"pydicom/dicomdirtests/98892003/{name}" for name in ("MR1/15820", "MR2/15970", "MR700/4467"))
+_STUDIES = tuple(
+    f"pydicom/dicomdirtests/98892003/{name}" for name in ("MR1/15820", "MR2/15970", "MR700/4467")
+)
 _ct = partial(content_of, _CT)
 
 _STATE = (

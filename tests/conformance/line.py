@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-ANY = object()  # whatever Ithil answers there is fine
+
+class _Named:
+    """A value that stands for something else and prints as its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ANY = _Named("(anything)")
+ABSENT = _Named("(absent)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,9 @@ class Difference:
     ours: Any = ANY
     theirs: Any = ANY
 
+    def __str__(self) -> str:
+        return f"{self.where}: Orthanc {self.theirs!r}, Ithil {self.ours!r}: {self.reason}"
+
     def covers(self, found: Found) -> bool:
         """Whether `found` is this difference."""
         return (
@@ -36,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One place where two answers differ; ABSENT stands for a value that one side does not have."""
+    """One place where two answers differ; `ABSENT` stands for a value that one side does not have."""
 
     place: str
     theirs: Any
@@ -44,14 +59,6 @@ class Found:
 
     def __str__(self) -> str:
         return f"{self.place}: Orthanc {_shortened(self.theirs)}, Ithil {_shortened(self.ours)}"
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "(absent)"
-
-
-ABSENT = _Absent()
 
 
 def _shortened(value: Any) -> str:

@@ -12,7 +12,9 @@ _SYSTEM = (
     Difference("body.ApiVersion", "Ithil speaks the API of Orthanc 1.13.0.", ours=31),
     Difference("body.DatabaseVersion", "The index is Ithil's own."),
     Difference(
-        "body.IsHttpServerSecure", "Orthanc 1.10 says true without SSL; 1.13 says what the server is.", ours=False
+        "body.IsHttpServerSecure",
+        "Orthanc 1.10 says true without SSL; 1.13 says what the server is.",
+        ours=False,
     ),
     Difference("body.PluginsEnabled", "Orthanc's binary plugins cannot be loaded.", ours=ANY),
     *(
@@ -271,7 +273,15 @@ def _contents() -> list[Ask]:
         ("image_dfl", "PatientName"),
     ):
         lines.append(Ask("GET", f"/instances/{{instance:{name}}}/content/{path}"))
-    for part in ("file", "tags", "simplified-tags", "header", "content", "content/x", "attachments/dicom/data"):
+    for part in (
+        "file",
+        "tags",
+        "simplified-tags",
+        "header",
+        "content",
+        "content/x",
+        "attachments/dicom/data",
+    ):
         lines.append(Ask("GET", f"/instances/nope/{part}"))
     return lines
 
@@ -290,9 +300,15 @@ def _others() -> list[Ask]:
         Ask("GET", "/tools/now-local"),
         Ask("GET", "/tools/lookup"),
         Ask("GET", "/tools/generate-uid?level=patient"),
-        *(Ask("GET", f"/tools/generate-uid?level={level}", compare="status") for level in ("study", "series")),
+        *(
+            Ask("GET", f"/tools/generate-uid?level={level}", compare="status")
+            for level in ("study", "series")
+        ),
         Ask("GET", "/tools/generate-uid?level=instance", compare="status"),
-        *(Ask("GET", f"/tools/generate-uid{query}") for query in ("", "?level", "?level=x", "?level=Patient")),
+        *(
+            Ask("GET", f"/tools/generate-uid{query}")
+            for query in ("", "?level", "?level=x", "?level=Patient")
+        ),
         Ask("GET", "/exports"),
         Ask("GET", "/exports?last"),
         Ask("GET", "/patients/{patient}/protected"),

@@ -13,7 +13,9 @@ from tests.data.real import all_files, content_of
 _GZIP = {"Content-Encoding": "gzip"}
 _FORM = {"Content-Type": "multipart/form-data; boundary=XX"}
 _GARBAGE_IS_400 = (
-    Difference("status", "A body that is not what it says is the client's error, not the server's.", ours=400),
+    Difference(
+        "status", "A body that is not what it says is the client's error, not the server's.", ours=400
+    ),
     Difference("body*", "A body that is not what it says is the client's error, not the server's."),
 )
 
@@ -65,11 +67,15 @@ BODIES = Scenario(
         Ask("POST", "/instances", lambda: gzip.compress(_ct())[:500], headers=_GZIP, note="gzip, cut"),
         Ask("POST", "/instances", b"garbage", headers=_GZIP, note="gzip, garbage", ours=_GARBAGE_IS_400),
         Ask("POST", "/instances", _ct, headers={"Content-Encoding": "br"}, note="brotli that is none"),
-        Ask("POST", "/instances", _ct, headers={"Content-Type": "application/json"}, note="JSON that is none"),
+        Ask(
+            "POST", "/instances", _ct, headers={"Content-Type": "application/json"}, note="JSON that is none"
+        ),
         Ask("POST", "/instances", lambda: _zip(("a.dcm", _ct()), ("b/c", _mr())), note="ZIP"),
         Ask("POST", "/instances", lambda: _zip(("a.txt", b"x"), ("d", b""), ("c", _mr())), note="ZIP, mixed"),
         Ask("POST", "/instances", lambda: _zip(("a.txt", b"x")), note="ZIP without DICOM"),
-        Ask("POST", "/instances", lambda: _zip(("DICOMDIR", _dicomdir()), ("a", _ct())), note="ZIP, DICOMDIR"),
+        Ask(
+            "POST", "/instances", lambda: _zip(("DICOMDIR", _dicomdir()), ("a", _ct())), note="ZIP, DICOMDIR"
+        ),
         Ask("POST", "/instances", lambda: _zip(("a", _ct()[:1000]), ("b", _ct())), note="ZIP, cut member"),
         Ask("POST", "/instances", lambda: _zip(("a", _no_uids()), ("b", _ct())), note="ZIP, no UIDs"),
         Ask("POST", "/instances", lambda: _zip(("a.zip", _zip(("b", _ct())))), note="ZIP in a ZIP"),

@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ithil.network.association import Association, Limits
-from ithil.network.conversation import Conversation, describe_fault
+from ithil.network.conversation import Conversation
 from ithil.network.events import AssociateRequested, Event
 from ithil.network.handler import AssociationHandler, Peer
 from ithil.network.pdu import AssociateReject
+from ithil.network.receiving import describe_fault
 from ithil.network.transport import RECEIVE_BUFFER, Transport
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class Acceptor:
             except BlockingIOError:
                 return
             except OSError as error:
-                # Typically out of file descriptors, and the listener stays readable: pause instead of spinning.
+                # Typically out of file descriptors. The listener stays readable: pause instead of spinning.
                 logger.error("cannot accept a connection: %s", type(error).__name__)
                 self._pause()
                 return

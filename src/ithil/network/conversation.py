@@ -7,7 +7,6 @@ is never held here: each read is handed to the handler's sink as views into the 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -22,20 +21,16 @@ from ithil.network.errors import (
 )
 from ithil.network.events import (
     AssociateRequested,
-    DataReceived,
-    MessageComplete,
     MessageStarted,
 )
-from ithil.network.handler import AssociationHandler, Outcome, Peer, StoreSink
+from ithil.network.handler import AssociationHandler, Outcome, Peer
 from ithil.network.messages import Command, CommandField
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from ithil.network.pdu_items import Buffer
+from ithil.network.receiving import collect, describe_fault, receive_store
 from ithil.network.transport import Transport
 
 logger = logging.getLogger(__name__)
-
-MAX_DATA_SET_IN_MEMORY = 16 << 20
-"""Bytes of a query or other data set that is not stored, beyond which it is refused."""
 
 _KNOWN_REQUESTS = frozenset(CommandField)
 
@@ -140,10 +135,10 @@ class Conversation:
         context = self._transport.association.contexts[message.context_id]
         field = command.field
         if field == CommandField.C_STORE and command.has_data_set and context.local_scp:
-            result = self._receive_store(context, command)
+            result = receive_store(self._transport, self._handler.open_store, context, command)
             self._transport.send_message(context.id, command.response(*result))
             return
-        data_set, refusal = self._collect(command)
+        data_set, refusal = collect(self._transport, command)
         if command.is_response:
             # Nothing of ours is outstanding here, so the peer's idea of the association is not ours.
             self._transport.association.abort(PROVIDER, 2)
@@ -181,48 +176,6 @@ class Conversation:
         # A handler that returns without its final response left the peer waiting.
         return None if responder.is_final else Refusal(status.PROCESSING_FAILURE)
 
-    def _receive_store(self, context: PresentationContext, command: Command) -> tuple[int, str]:
-        sink: StoreSink | None = None
-        failure = (status.PROCESSING_FAILURE, "")
-        next_event = self._transport.next_message_event
-        try:
-            try:
-                sink = self._handler.open_store(context, command)
-            except Exception as error:
-                failure = _failure(command, error)
-            while type(event := next_event()) is DataReceived:
-                if sink is not None:
-                    try:
-                        sink.write(event.views)
-                    except Exception as error:
-                        failure = _failure(command, error)
-                        _discard(sink)
-                        sink = None
-            if sink is None:
-                return failure
-            finished, sink = sink, None
-            try:
-                return finished.finish()
-            except Exception as error:
-                return _failure(command, error)
-        finally:
-            if sink is not None:
-                _discard(sink)
-
-    def _collect(self, command: Command) -> tuple[bytes | None, Refusal | None]:
-        """The data set of a message that is not stored, or a refusal if memory is not for data of its size."""
-        data = bytearray()
-        refusal: Refusal | None = None
-        while not isinstance(event := self._transport.next_message_event(), MessageComplete):
-            if not isinstance(event, DataReceived) or refusal is not None:
-                continue
-            for view in event.views:
-                data += view
-            if len(data) > MAX_DATA_SET_IN_MEMORY:
-                refusal = Refusal(status.OUT_OF_RESOURCES, "data set too large")
-                data.clear()
-        return (bytes(data) if command.has_data_set else None), refusal
-
     def request(
         self, context_id: int, command: Command, data_set: Iterable[Buffer] | None
     ) -> tuple[Command, bool]:
@@ -235,7 +188,7 @@ class Conversation:
             message = self._transport.next_message_event()
             if not isinstance(message, MessageStarted):
                 continue
-            self._collect(message.command)
+            collect(self._transport, message.command)
             if message.command.field == CommandField.C_CANCEL:
                 cancelled = True
             elif message.command.is_response and message.command.responded_message_id == command.message_id:
@@ -250,7 +203,7 @@ class Conversation:
         message = self._transport.poll()
         if not isinstance(message, MessageStarted):
             return False
-        self._collect(message.command)
+        collect(self._transport, message.command)
         if message.command.field == CommandField.C_CANCEL:
             return True
         self._transport.association.abort(PROVIDER, 2)
@@ -289,24 +242,3 @@ class AssociationResponder:
         answer, cancelled = self._conversation.request(context_id, command, data_set)
         self._cancelled = self._cancelled or cancelled
         return answer
-
-
-def _failure(command: Command, error: Exception) -> tuple[int, str]:
-    if isinstance(error, Refusal):
-        return error.status, error.comment
-    logger.error("%s failed: %s", command.name, describe_fault(error))
-    return status.PROCESSING_FAILURE, ""
-
-
-def _discard(sink: StoreSink) -> None:
-    try:
-        sink.discard()
-    except Exception as error:
-        logger.error("discarding a data set failed: %s", describe_fault(error))
-
-
-def describe_fault(error: BaseException) -> str:
-    """An exception for the log: its type and place, not its message, which may quote patient data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where}"

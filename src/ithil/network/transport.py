@@ -28,6 +28,7 @@ from ithil.network.errors import (
     AssociationLost,
     AssociationReleased,
     AssociationTimeout,
+    NetworkError,
 )
 from ithil.network.events import (
     Aborted,
@@ -107,9 +108,21 @@ class Transport:
     def send_message(
         self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None
     ) -> None:
-        """Send one message whole. Raises `AssociationLost` or `AssociationTimeout`."""
-        for chunk in self.association.message_chunks(context_id, command, data_set):
-            self._send(chunk)
+        """Send one message whole. Raises `AssociationLost` or `AssociationTimeout`.
+
+        If `data_set` itself raises, the message cannot be completed any more: the association is aborted and
+        the exception goes on to the caller.
+        """
+        try:
+            for chunk in self.association.message_chunks(context_id, command, data_set):
+                self._send(chunk)
+        except NetworkError:
+            raise
+        except Exception:
+            self.association.abort()
+            with suppress(AssociationLost, AssociationTimeout):
+                self.flush()
+            raise
 
     def flush(self) -> None:
         """Send what the association has queued."""

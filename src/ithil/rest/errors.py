@@ -146,7 +146,7 @@ def translate(error: BaseException) -> RestError:
     if isinstance(error, DicomError):
         return RestError(BAD_FILE_FORMAT, str(error))
     if isinstance(error, MissingIdentifier):
-        return RestError(INEXISTENT_TAG, str(error))
+        return RestError(INEXISTENT_TAG)
     if isinstance(error, ArchiveError):
         for kind, code in _ARCHIVE_CODES:
             if isinstance(error, kind):

@@ -129,10 +129,9 @@ async def _store_stream(
 async def _store_zip(
     context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> list[StoreResult]:
+    limit = context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
     if not second:
-        return await context.in_thread(
-            store_members, context.archive, BytesIO(first), origin, _limit(context)
-        )
+        return await context.in_thread(store_members, context.archive, BytesIO(first), origin, limit)
     spool: IO[bytes] = await context.in_thread(_temporary_file, context)
     try:
         await context.in_thread(spool.write, first)
