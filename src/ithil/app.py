@@ -15,6 +15,8 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -142,7 +144,18 @@ def _serve_http(settings: Settings, archive: Archive, sockets: list[socket.socke
         timeout_graceful_shutdown=STOP_SECONDS,
         **tls,  # type: ignore[arg-type]
     )
-    uvicorn.Server(config).run(sockets=sockets)
+    _HttpServer(config).run(sockets=sockets)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn sends a signal that stopped it to the process once more, which would end it before its time."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, and only that."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def _wait_for_signal() -> None:

@@ -17,6 +17,7 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "(uuid)"),
 )
 _PORTS = {"HttpPort", "DicomPort"}
+_CHILDREN = {"Studies", "Series", "Instances"}  # Orthanc 1.13 sorts them, 1.10 does not
 _MD5_TAG = re.compile(r'"(\d+)-[0-9a-f]{32}"')
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
@@ -70,7 +71,7 @@ def _body(answer: Answer, ask: Ask) -> Any:
         except ValueError:
             pass
         else:
-            return sorted(value, key=repr) if ask.unordered and isinstance(value, list) else value
+            return sorted(value, key=_identity) if ask.unordered and isinstance(value, list) else value
     if kind == "application/dicom" or _NOT_TEXT.search(answer.body):
         return answer.body
     try:
@@ -79,10 +80,16 @@ def _body(answer: Answer, ask: Ask) -> Any:
         return answer.body
 
 
+def _identity(member: Any) -> str:
+    return str(member["ID"]) if isinstance(member, dict) and "ID" in member else repr(member)
+
+
 def _stable_json(value: Any, key: str = "") -> Any:
     match value:
         case dict():
             return {name: _stable_json(member, name) for name, member in value.items()}
+        case list() if key in _CHILDREN and all(isinstance(member, str) for member in value):
+            return sorted(value)
         case list():
             return [_stable_json(member) for member in value]
         case str():

@@ -15,6 +15,8 @@ _MAIN_TAGS_ADDED = (
 )
 _MAIN_TAGS_ADDED_SHORT = ("0008,0201", "0040,0244", "0040,0245", "0040,0275")
 
+_NAMES = {("ﾔﾏﾀﾞ^ﾀﾛｳ=;3ED^B@O:=$d$^$@^$?$m$&", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう")}
+
 EVERYWHERE: tuple[Difference, ...] = (
     Difference("body.Labels", "Labels came with Orthanc 1.12.0.", ours=[], theirs=ABSENT),
     Difference("body.*.Labels", "Labels came with Orthanc 1.12.0.", ours=[], theirs=ABSENT),
@@ -26,6 +28,18 @@ EVERYWHERE: tuple[Difference, ...] = (
         )
         for name in _MAIN_TAGS_ADDED + _MAIN_TAGS_ADDED_SHORT
         for below in ("", ".*")
+    ),
+    Difference("body.Details", "Ithil says in its own words what is wrong with a request."),
+    Difference("body.First", "`First` came with Orthanc 1.12.5 to /changes.", theirs=ABSENT),
+    Difference(
+        "body.*",
+        "Names in several character sets (ISO 2022) are decoded; Orthanc 1.10 leaves their code points.",
+        when=lambda theirs, ours: (theirs, ours) in _NAMES,
+    ),
+    Difference(
+        "body.*",
+        "The backslash between values stays one in Japanese character sets; Orthanc 1.10 makes it a yen sign.",
+        when=lambda theirs, ours: isinstance(theirs, str) and "¥" in theirs and theirs.replace("¥", "\\") == ours,
     ),
     Difference(
         "header.content-type",

@@ -29,13 +29,14 @@ class Difference:
     `where` is a pattern (as of the shell) for the place: `status`, `header.etag`, `body` (text and bytes),
     or a path in a JSON body such as `body.Labels` or `body.*.MainDicomTags.TimezoneOffsetFromUTC`. With
     `ours` Ithil must answer that very value; without it the place is not looked at. `theirs` limits the
-    difference to where Orthanc has that value.
+    difference to where Orthanc has that value; `when` is asked with both values.
     """
 
     where: str
     reason: str
     ours: Any = ANY
     theirs: Any = ANY
+    when: Callable[[Any, Any], bool] | None = None
 
     def __str__(self) -> str:
         return f"{self.where}: Orthanc {self.theirs!r}, Ithil {self.ours!r}: {self.reason}"
@@ -46,6 +47,7 @@ class Difference:
             fnmatchcase(found.place, self.where)
             and (self.ours is ANY or self.ours == found.ours)
             and (self.theirs is ANY or self.theirs == found.theirs)
+            and (self.when is None or self.when(found.theirs, found.ours))
         )
 
 
@@ -75,7 +77,7 @@ class Ask:
 
     In `path` `{study:CT_small}` stands for the public id of that file's study, `{study}` for every study.
     `compare` is `all` (status, headers, body) or `status` where the body is by nature each server's own.
-    `ours` lists what differs on purpose; `unordered` compares a JSON list as a set.
+    `ours` lists what differs on purpose; `unordered` compares a JSON list without regard to its order.
     """
 
     method: str

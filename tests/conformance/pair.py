@@ -24,7 +24,7 @@ _PLACE = re.compile(r"\{(patient|study|series|instance)(?::([^}]*))?\}")
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one line: the differences found, those nobody declared, and declared ones that are gone."""
+    """What came of one line: the declared differences, the undeclared ones, and declared ones that are gone."""
 
     ask: Ask
     asked: int = 0
@@ -147,15 +147,14 @@ def running_pair(
 
 
 def accepted_by_both(folder: Path, subject: str = "ithil") -> list[str]:
-    """The names of all real files that both servers store, in order."""
+    """The names of all real files that both servers store under the same public id, in order."""
     with running_pair(folder, subject=subject) as pair:
-        return [
-            name
-            for name in all_files()
-            if pair.peer.upload(content_of(name)).status
-            == pair.subject.upload(content_of(name)).status
-            == 200
-        ]
+        return [name for name in all_files() if _stored_alike(pair, content_of(name))]
+
+
+def _stored_alike(pair: Pair, content: bytes) -> bool:
+    answers = [server.upload(content) for server in (pair.peer, pair.subject)]
+    return answers[0].status == answers[1].status == 200 and answers[0].json()["ID"] == answers[1].json()["ID"]
 
 
 def run_scenario(

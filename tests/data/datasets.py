@@ -48,7 +48,7 @@ def undefined_sequence(tag: int, content: bytes, vr: str = "SQ") -> bytes:
 
 
 def body(elements: dict[int, tuple[str, bytes] | bytes], *, identifiers: bool = True) -> bytes:
-    """A data set of explicit VR little endian in order of tags; values that are bytes are taken as they are."""
+    """A data set of explicit VR little endian in order of tags; bytes are taken for whole elements."""
     merged: dict[int, tuple[str, bytes] | bytes] = dict(IDENTIFIERS) if identifiers else {}
     merged.update(elements)
     return b"".join(

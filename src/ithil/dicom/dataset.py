@@ -7,7 +7,6 @@ they are shown. It is bounded like the scanner and walks with a stack of its own
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
 
 from ithil.dicom import charsets, dictionary, uids
@@ -25,7 +24,9 @@ from ithil.dicom.encoding import (
     skip_undefined,
 )
 from ithil.dicom.errors import DicomError
+from ithil.dicom.inflate import Inflater
 from ithil.dicom.part10 import is_implicit, read_file_meta, syntax_of
+from ithil.dicom.uids import TransferSyntax
 
 _PIXEL_REPRESENTATION = 0x00280103
 _PALETTE_DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103})  # dcmtk leaves them undecided
@@ -135,14 +136,42 @@ def parse(
     else:
         position, uid = 0, transfer_syntax
     syntax = syntax_of(buffer, position, uid)
-    if syntax.deflated:
-        buffer = _inflate(bytes(buffer[position:]), limits)
-        position = 0
+    if not syntax.deflated:
+        return _parse_at(buffer, position, syntax, stop_at_pixel_data, limits, default_encoding)
+    inflater = Inflater(buffer, position, limits.maximum_inflated)
+    while True:
+        inflater.grow()
+        try:
+            return _parse_at(
+                bytes(inflater.data),
+                0,
+                syntax,
+                stop_at_pixel_data,
+                limits,
+                default_encoding,
+                inflater.complete,
+            )
+        except DicomError:
+            if inflater.complete or inflater.starved:
+                raise
+
+
+def _parse_at(
+    buffer: Buffer,
+    position: int,
+    syntax: TransferSyntax,
+    stop_at_pixel_data: bool,
+    limits: ScanLimits,
+    default_encoding: str,
+    complete: bool = True,
+) -> Dataset:
     result = Dataset([], syntax.uid, syntax.big_endian, default_encoding)
     parser = _Parser(buffer, BIG if syntax.big_endian else LITTLE, limits)
     stop = parser.order.key(0x7FE00010) if stop_at_pixel_data else None
     implicit = is_implicit(buffer, position, syntax)
-    parser.run(position, len(buffer), implicit, result.elements, len(buffer), stop)
+    reached = parser.run(position, len(buffer), implicit, result.elements, len(buffer), stop)
+    if not complete and not reached:
+        raise DicomError("the data set goes on")
     return result
 
 
@@ -152,17 +181,6 @@ def parse_span(buffer: Buffer, start: int, end: int, *, implicit: bool, big_endi
     parser = _Parser(buffer, BIG if big_endian else LITTLE, DEFAULT_LIMITS)
     parser.run(start, end, implicit, elements, end)
     return elements
-
-
-def _inflate(deflated: bytes, limits: ScanLimits) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = inflater.decompress(deflated, limits.maximum_inflated)
-    except zlib.error:
-        raise DicomError("the deflated data set is corrupt") from None
-    if not inflater.eof and inflater.unconsumed_tail:
-        raise DicomError("the deflated data set is too large")
-    return inflated
 
 
 class _Parser:
@@ -181,8 +199,11 @@ class _Parser:
         elements: list[Element],
         size: int,
         stop: int | None = None,
-    ) -> None:
-        """Appends to `elements` what lies between two offsets of the buffer, in a tree."""
+    ) -> bool:
+        """Appends to `elements` what lies between two offsets of the buffer, in a tree.
+
+        Tells whether it ended at the element with the key `stop`.
+        """
         order = self.order
         level = _Level(end, implicit, elements, None, False)
         stack = [level]
@@ -191,7 +212,7 @@ class _Parser:
                 while position >= level.end and not level.open_ended:
                     stack.pop()
                     if not stack:
-                        return
+                        return False
                     position = max(position, level.end) if level.items is None else level.end
                     level = stack[-1]
                 if level.elements is None:
@@ -208,7 +229,7 @@ class _Parser:
                     continue
                 if stop is not None and key == stop and len(stack) == 1:
                     elements.append(Element(0x7FE00010, vr or "OW", _NOTHING))
-                    return
+                    return True
                 position, level = self._element(key, vr, value, length, size, level, stack)
         except struct.error:
             raise DicomError(f"the data set is cut off at offset {position}") from None

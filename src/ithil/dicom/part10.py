@@ -134,12 +134,14 @@ def syntax_of(buffer: Buffer, position: int, uid: str) -> TransferSyntax:
     if len(first) < 6:
         raise DicomError("too short for a DICOM data set")
     group = int.from_bytes(first[:2], "little")
-    if not _two_capitals(first[4:6]):
-        if group == 0 or group > 0x7FE0:
-            raise DicomError("not a DICOM file")
-        return uids.TRANSFER_SYNTAXES[uids.IMPLICIT_LITTLE]
-    # No group as high as 0400H starts a data set: that is 0004H or 0008H read from the wrong end.
-    return uids.TRANSFER_SYNTAXES[uids.EXPLICIT_BIG if group >= 0x400 else uids.EXPLICIT_LITTLE]
+    swapped = int.from_bytes(first[:2], "big")
+    explicit = _two_capitals(first[4:6])
+    # No group as high as 0400H starts a data set, and no element has group 0 outside of commands.
+    if 0 < group < 0x400:
+        return uids.TRANSFER_SYNTAXES[uids.EXPLICIT_LITTLE if explicit else uids.IMPLICIT_LITTLE]
+    if 0 < swapped < 0x400 and explicit:
+        return uids.TRANSFER_SYNTAXES[uids.EXPLICIT_BIG]
+    raise DicomError("not a DICOM file")
 
 
 def is_implicit(buffer: Buffer, position: int, syntax: TransferSyntax) -> bool:

@@ -9,7 +9,6 @@ Its shape follows from speed: one loop, one unpack and two set lookups for an el
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -27,6 +26,7 @@ from ithil.dicom.encoding import (
     skip_undefined,
 )
 from ithil.dicom.errors import DicomError
+from ithil.dicom.inflate import Inflater
 from ithil.dicom.part10 import is_implicit, read_file_meta, syntax_of
 from ithil.dicom.values import TEXT_VRS, clean_text, unknown_text, value_text
 
@@ -53,8 +53,8 @@ _SPECIAL = PIXEL_DATA_TAGS | {_CHARSET} | _OFFSET_TABLES | frozenset(_BASICS)
 class Scan:
     """What one walk over a header found.
 
-    Offsets count bytes from the start of the buffer that was scanned. In a deflated data set they would
-    point into the inflated bytes, so all pixel data offsets are None there.
+    Offsets count bytes from the start of the buffer that was scanned. The pixel data of a deflated data set
+    has no place in the file, so its offsets are None.
     """
 
     transfer_syntax_uid: str
@@ -70,6 +70,8 @@ class Scan:
     """The wanted top-level tags that have text, decoded; absent and binary ones are absent."""
     sequences: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Wanted tags that are sequences: offsets of the element's tag and of its end, for `parse_span`."""
+    inflated: bytes | None = None
+    """What the offsets in `sequences` point into if the data set is deflated."""
     too_long: set[int] = field(default_factory=set)
     """Wanted tags that are left out of `tags` since their text is longer than `ScanLimits.maximum_text`."""
     charset: bytes | None = None  # the raw value of SpecificCharacterSet
@@ -100,7 +102,9 @@ class Scan:
             self.pixel_data_offset += by
         if self.pixel_value_offset is not None:
             self.pixel_value_offset += by
-        self.sequences = {tag: (start + by, end + by) for tag, (start, end) in self.sequences.items()}
+        if not self.deflated:
+            self.sequences = {tag: (start + by, end + by) for tag, (start, end) in self.sequences.items()}
+            self.offset_tables = {tag: (at + by, size) for tag, (at, size) in self.offset_tables.items()}
 
 
 def scan(
@@ -238,6 +242,10 @@ def _walk(
                         decode = charsets.decoder(result.charset, default_encoding)
                     elif tag in _OFFSET_TABLES:
                         result.offset_tables[tag] = (value, length)
+                    elif tag in PIXEL_DATA_TAGS:
+                        # Pixel data with the VR of text: damaged, but still where the walk ends.
+                        _found_pixel_data(result, tag, position, value, length, names[vr])
+                        return
                     else:
                         _note_basic(result, tag, text, bytes(buffer[value:following]), sign)
                     if tag in wanted and text is not None:
@@ -306,40 +314,32 @@ def _scan_deflated(
     default_encoding: str,
     result: Scan,
 ) -> None:
-    """Inflates (PS3.5 A.5) only as much as the walk needs: the header is most often in the first megabyte."""
+    """Walks over the inflated start of a deflated data set, and over more of it while the header goes on."""
     syntax = uids.TRANSFER_SYNTAXES[uids.EXPLICIT_LITTLE]
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    pending = bytes(buffer[result.dataset_offset :])
-    inflated = bytearray()
-    step = 1 << 20
+    inflater = Inflater(buffer, result.dataset_offset, limits.maximum_inflated)
+    whole_file = len(buffer) >= total
     while True:
-        room = min(step, limits.maximum_inflated - len(inflated))
-        try:
-            inflated += inflater.decompress(pending, room) if room > 0 else b""
-        except zlib.error:
-            raise DicomError("the deflated data set is corrupt") from None
-        pending = inflater.unconsumed_tail
-        complete = inflater.eof
-        starved = not complete and not pending and len(inflated) < limits.maximum_inflated
+        inflater.grow()
+        inflated = bytes(inflater.data)
         # Until the stream has ended its true size is unknown, so let the walk ask for more.
-        size = len(inflated) if complete or (starved and len(buffer) >= total) else 1 << 62
+        at_end = inflater.complete or (inflater.starved and whole_file)
         attempt = Scan(result.transfer_syntax_uid)
         try:
-            _walk(bytes(inflated), 0, size, syntax, wanted, limits, default_encoding, attempt)
+            size = len(inflated) if at_end else 1 << 62
+            _walk(inflated, 0, size, syntax, wanted, limits, default_encoding, attempt)
         except NeedMoreData:
-            if len(inflated) >= limits.maximum_inflated:
-                raise DicomError("the deflated data set is too large") from None
-            if starved:
+            if inflater.starved:
                 raise
-            step *= 4
             continue
         break
-    result.tags, result.charset = attempt.tags, attempt.charset
+    result.tags, result.charset, result.too_long = attempt.tags, attempt.charset, attempt.too_long
+    if attempt.sequences:
+        result.sequences, result.inflated = attempt.sequences, inflated
     for name in _BASICS.values():
         setattr(result, name, getattr(attempt, name))
     result.implicit = attempt.implicit
     result.truncated = attempt.truncated
-    if starved and len(buffer) >= total:
+    if inflater.starved and whole_file:
         result.truncated = True
     result.pixel_data_tag, result.pixel_data_vr = attempt.pixel_data_tag, attempt.pixel_data_vr
     result.is_encapsulated = attempt.is_encapsulated

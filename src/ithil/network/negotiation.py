@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ithil.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from ithil.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, IMPLICIT_LITTLE
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from ithil.network.pdu_items import (
     AsyncOperationsWindow,
@@ -20,6 +20,10 @@ from ithil.network.pdu_items import (
     UserIdentity,
     UserInformation,
 )
+
+_INSIGNIFICANT = IMPLICIT_LITTLE
+"""Stands in the answer to a rejected context, where it means nothing (PS3.8 9.3.3.2); never empty, since
+peers exist that look at it."""
 
 
 def _nobody(_: str) -> bool:
@@ -87,16 +91,14 @@ def negotiate(request: AssociateRequest, policy: Policy) -> AssociateAccept | As
 
 def answer_context(context: ProposedContext, policy: Policy) -> ContextAnswer:
     """The result for one context, with the transfer syntax chosen among those proposed."""
-    # On a rejection the transfer syntax is not significant, but peers exist that want one they know.
-    first = context.transfer_syntaxes[0] if context.transfer_syntaxes else ""
     if not policy.accepts_abstract_syntax(context.abstract_syntax):
-        return ContextAnswer(context.id, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, first)
+        return ContextAnswer(context.id, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, _INSIGNIFICANT)
     usable = [
         uid
         for uid in context.transfer_syntaxes
         if uid and policy.accepts_transfer_syntax(context.abstract_syntax, uid)
     ]
     if not usable:
-        return ContextAnswer(context.id, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, first)
+        return ContextAnswer(context.id, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, _INSIGNIFICANT)
     chosen = next((uid for uid in policy.preferred_transfer_syntaxes if uid in usable), usable[0])
     return ContextAnswer(context.id, ContextResult.ACCEPTANCE, chosen)

@@ -1,10 +1,10 @@
 """The asking side: open an association with a peer and send it requests, in the calling thread.
 
-    with connect("pacs", 104, called="PACS", calling="ITHIL", contexts=[(VERIFICATION, [IMPLICIT_LITTLE])]) as peer:
+    with connect("pacs", 104, called="PACS", calling="ITHIL", contexts=[(VERIFICATION, [uid])]) as peer:
         peer.echo()
 
-Leaving the block releases the association, or aborts it if an exception leaves with it. A `Requestor` belongs to
-one thread at a time. Data sets go out as they are read, so their size does not matter.
+Leaving the block releases the association, or aborts it if an exception leaves with it. A `Requestor` belongs
+to one thread at a time. Data sets go out as they are read, so their size does not matter.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def connect(
     """Open an association. `contexts` are (abstract syntax, transfer syntaxes), at most 128 of them.
 
     `timeout` is in seconds, for the connection and then for each read and write; 0 waits for ever. Raises
-    `ConnectionFailed`, `AssociationRefused`, or another `AssociationError` if the peer aborts or says nothing.
+    `ConnectionFailed`, `AssociationRefused`, or another `AssociationError` if the peer aborts or is silent.
     """
     if len(contexts) > 128:
         raise ValueError("an association has at most 128 presentation contexts")
@@ -172,7 +172,7 @@ class Requestor:
         priority: int = PRIORITY_MEDIUM,
         move_originator: tuple[str, int] | None = None,
     ) -> Command:
-        """C-STORE (PS3.7 9.3.1): the response. `data_set` is in `transfer_syntax`, without file meta information.
+        """C-STORE (PS3.7 9.3.1): the response. `data_set` is in `transfer_syntax`, without file meta header.
 
         `move_originator` is the AE title and message ID of the C-MOVE for which this is done. If `data_set`
         raises while it is read, the association is aborted.
@@ -198,8 +198,8 @@ class Requestor:
     ) -> Iterator[Response]:
         """Send `command` with a new message ID and yield its responses, the final one last.
 
-        `on_store` takes the C-STOREs that a C-GET brings on the same association. The response must be read to
-        the end before the next request; `cancel` asks the peer for an early one.
+        `on_store` takes the C-STOREs that a C-GET brings on the same association. The responses must be read
+        to the end before the next request; `cancel` asks the peer for an early one.
         """
         self._message_id = self._message_id % 65535 + 1
         command["MessageID"] = self._message_id

@@ -62,10 +62,11 @@ def get_simplified_tags(request: RestRequest) -> Answer:
 
 
 def get_header(request: RestRequest) -> Answer:
-    """`GET /instances/{id}/header`: group 0002 (PS3.10 7.1)."""
+    """`GET /instances/{id}/header`: group 0002 (PS3.10 7.1) without what is binary."""
     archive = request.context.archive
     instance = find_instance(archive, request.arguments["id"])
     meta = dataset.parse_meta(file_until_pixel_data(archive, instance))
+    meta.elements = [element for element in meta.elements if element.vr != "OB"]
     return answers.json(request, tags_format.format_dataset(meta, tag_format(request.query, Format.FULL)))
 
 

@@ -1,4 +1,4 @@
-"""Whatever the bytes, the scanner answers or raises DicomError; what it must bear is borne, the rest refused."""
+"""Whatever the bytes, the scanner answers or raises DicomError, and it bears what the field's files have."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from ithil.dicom.scan import scan
 PATIENT_NAME, PATIENT_ID, COMMENTS = 0x00100010, 0x00100020, 0x00204000
 CHARSETS = {
     "ISO_IR 100": "abcéüÀ 1",
-    "ISO_IR 144": "abcЛюкбд",
+    "ISO_IR 144": "abc\u041b\u044e\u043a\u0434",
     "ISO_IR 192": "abcé山田やまだ김희중",
     "GB18030": "abc王小东",
-    "ISO_IR 126": "abcΔιονυσιος",
+    "ISO_IR 126": "abc\u0394\u03b8\u03c6\u03c8",
 }
 SYNTAXES = (
     uids.IMPLICIT_LITTLE,
