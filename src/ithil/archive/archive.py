@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ithil.archive.describe import WANTED, remembered_tags
+from ithil.archive.describe import TagsOfLevels
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.group_commit import GroupCommit
 from ithil.archive.index import schema
@@ -22,12 +22,18 @@ from ithil.archive.index.sqlite import SqliteDatabase
 from ithil.archive.index.statement import Session
 from ithil.archive.storage.cache import FileCache
 from ithil.archive.storage.local import LocalStorage, refusal
-from ithil.dicom.level import Level
 from ithil.settings import Settings
 
 log = logging.getLogger(__name__)
 
 INDEX_FILE = "ithil.db"
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What the last instances were like, as a guess at the next; a wrong guess costs time and nothing else."""
+
+    were_known: bool = False  # the last one was stored already, so the next may be too
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,8 @@ class Archive:
     storage: LocalStorage
     cache: FileCache
     commits: GroupCommit[NewInstance, bool]
-    main_tags: dict[Level, tuple[int, ...]]  # what the index remembers of each level
-    wanted_tags: frozenset[int]  # all that ingest looks for in a header
+    tags_of: TagsOfLevels
+    arrivals: Arrivals
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:
@@ -57,9 +63,8 @@ class Archive:
             return index.write(lambda session: _add_all(session, batch))
 
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
-        main_tags = remembered_tags(settings.extra_main_dicom_tags)
-        wanted = WANTED.union(*main_tags.values())
-        return cls(settings, index, storage, cache, GroupCommit(commit), main_tags, wanted)
+        tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
+        return cls(settings, index, storage, cache, GroupCommit(commit), tags_of, Arrivals())
 
     def close(self) -> None:
         """Close the connections to the database. What has been acknowledged is durable already."""

@@ -20,21 +20,28 @@ from ithil.archive import clock
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import tables as t
+from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
-from ithil.archive.model import Attachment
+from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.archive.retrieve import verify
 
 MINIMUM_AGE = 3600.0  # seconds
 SHOWN = 1000  # findings of one kind that are kept; the rest are counted
 _PAGE = 10_000
 
-_a = t.attachments.c
-_PAGE_OF_FILES = Statement(
-    sa.select(_a.level, _a.resource, _a.content_type, _a.uuid, _a.compression, _a.compressed_size)
-    .add_columns(_a.compressed_md5, _a.uncompressed_size, _a.uncompressed_md5)
+_a, _i = t.attachments.c, t.instances.c
+_PAGE_OF_INSTANCES = Statement(
+    sa.select(_i.id, sa.literal_column(str(DICOM_FILE)), *DICOM_FILE_COLUMNS)
+    .where(_i.id > sa.bindparam("key0"))
+    .order_by(_i.id)
+    .limit(_PAGE)
+)
+_PAGE_OF_ATTACHMENTS = Statement(
+    sa.select(_a.level, _a.resource, _a.content_type, _a.content_type, _a.uuid, _a.compression)
+    .add_columns(_a.compressed_size, _a.compressed_md5, _a.uncompressed_size, _a.uncompressed_md5)
     .where(
         sa.tuple_(_a.level, _a.resource, _a.content_type)
-        > sa.tuple_(sa.bindparam("level"), sa.bindparam("resource"), sa.bindparam("content_type"))
+        > sa.tuple_(sa.bindparam("key0"), sa.bindparam("key1"), sa.bindparam("key2"))
     )
     .order_by(_a.level, _a.resource, _a.content_type)
     .limit(_PAGE)
@@ -146,14 +153,13 @@ def _look_at(archive: Archive, attachment: Attachment, report: Report, verify_md
 
 
 def _all_attachments(archive: Archive) -> Iterator[Attachment]:
-    at: tuple[Any, ...] = (-1, -1, -1)
-    while True:
-        with archive.index.read() as session:
-            rows = session.all(
-                _PAGE_OF_FILES, dict(zip(("level", "resource", "content_type"), at, strict=True))
-            )
-        for row in rows:
-            yield Attachment(*row[2:])
-        if len(rows) < _PAGE:
-            return
-        at = rows[-1][:3]
+    for statement, width in ((_PAGE_OF_INSTANCES, 1), (_PAGE_OF_ATTACHMENTS, 3)):
+        at: tuple[Any, ...] = (-1,) * width
+        while True:
+            with archive.index.read() as session:
+                rows = session.all(statement, {f"key{number}": value for number, value in enumerate(at)})
+            for row in rows:
+                yield Attachment(*row[width:])
+            if len(rows) < _PAGE:
+                break
+            at = rows[-1][:width]

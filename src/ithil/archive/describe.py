@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,7 +19,6 @@ from ithil.archive.model import Attachment, Origin
 from ithil.dicom.identifiers import public_ids
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import (
-    ALL_MAIN_TAGS,
     MAIN_TAGS,
     PATIENT_ID,
     SERIES_INSTANCE_UID,
@@ -32,7 +32,12 @@ from ithil.dicom.scan import Scan
 _INSTANCE_NUMBER, _IMAGE_INDEX = 0x00200013, 0x00541330
 _IMAGES_IN_ACQUISITION, _TEMPORAL_POSITIONS = 0x00201002, 0x00200105
 _SLICES, _TIME_SLICES, _CARDIAC_IMAGES = 0x00540081, 0x00540101, 0x00181090
-WANTED = ALL_MAIN_TAGS | {SOP_CLASS_UID}
+
+_ALWAYS = frozenset(
+    {PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, SOP_CLASS_UID}
+    | {_INSTANCE_NUMBER, _IMAGE_INDEX, _IMAGES_IN_ACQUISITION, _TEMPORAL_POSITIONS}
+    | {_SLICES, _TIME_SLICES, _CARDIAC_IMAGES}
+)
 
 _INTEGER = re.compile(r"\s*[+-]?\d{1,12}\s*")
 
@@ -58,8 +63,9 @@ def instance_ids(tags: dict[int, str]) -> tuple[str, str, str, str] | None:
 
 def new_instance(
     scan: Scan,
+    all_tags: Callable[[], dict[int, str]],
     ids: tuple[str, str, str, str],
-    main_tags: dict[Level, tuple[int, ...]],
+    tags_of: TagsOfLevels,
     file: Attachment,
     frame_index: bytes | None,
     origin: Origin,
@@ -67,7 +73,11 @@ def new_instance(
     now: tuple[float, str],
     stable_age: float,
 ) -> NewInstance:
-    """What the index needs for an instance; `main_tags` says which tags each level remembers."""
+    """What the index needs for an instance.
+
+    `scan` has found the tags in `tags_of.instance`; `all_tags` gives those of all levels and is only called
+    if a parent of the instance is new.
+    """
     seconds, date = now
     tags = scan.tags
     index_in_series = integer(tags.get(_INSTANCE_NUMBER))
@@ -83,15 +93,20 @@ def new_instance(
         "frames": scan.number_of_frames or 0,
         "pixel_data_offset": scan.pixel_data_offset,
         "frame_index": frame_index,
-        "main_tags": tags_to_json(pick(tags, main_tags[Level.INSTANCE])),
+        "main_tags": tags_to_json(pick(tags, tags_of.main[Level.INSTANCE])),
         "metadata": _instance_metadata(scan, origin, index_in_series, date),
+        "file_uuid": file.uuid,
+        "file_compression": file.compression,
+        "file_stored_size": file.compressed_size,
+        "file_stored_md5": file.compressed_md5,
+        "file_size": file.uncompressed_size,
+        "file_md5": file.uncompressed_md5,
     }
     return NewInstance(
         public_ids=ids,
         instance=instance,
-        parent=_parents(tags, ids, main_tags, origin),
+        parent=lambda level: _parent_row(level, all_tags(), ids, tags_of.main, origin, seconds),
         expects=expected_instances(tags) is not None,
-        file=file,
         overwrite=overwrite,
         date=date,
         arrived_at=seconds,
@@ -139,30 +154,39 @@ def _column(text: str) -> str:
     return text.replace("\0", "") if "\0" in text else text
 
 
-def _parents(
+def _parent_row(
+    level: Level,
     tags: dict[int, str],
     ids: tuple[str, str, str, str],
     main_tags: dict[Level, tuple[int, ...]],
     origin: Origin,
-) -> Callable[[Level], dict[str, Any]]:
+    arrived_at: float,
+) -> dict[str, Any]:
+    """The columns of a new patient, study or series, but for the internal id of its own parent."""
+
     def text(tag: int) -> str:
         return _column(tags.get(tag, ""))
 
     def norm(tag: int) -> str:
         return _column(normalise(tags.get(tag, "")))
 
-    def patient() -> dict[str, Any]:
-        return {
-            "patient_id": text(PATIENT_ID),
+    row: dict[str, Any] = {
+        "public_id": ids[level],
+        "main_tags": tags_to_json(pick(tags, main_tags[level])),
+        "metadata": "{}",
+        "arrived_at": arrived_at,
+    }
+    if level in (Level.PATIENT, Level.STUDY):
+        row |= {
             "patient_id_norm": norm(PATIENT_ID),
             "patient_name_norm": norm(0x00100010),
             "birth_date": text(0x00100030),
             "sex": text(0x00100040),
-            "metadata": "{}",
         }
-
-    def study() -> dict[str, Any]:
-        return {
+    if level == Level.PATIENT:
+        row["patient_id"] = text(PATIENT_ID)
+    elif level == Level.STUDY:
+        row |= {
             "study_instance_uid": text(STUDY_INSTANCE_UID),
             "study_date": text(0x00080020),
             "study_time": text(0x00080030),
@@ -171,20 +195,14 @@ def _parents(
             "description_norm": norm(0x00081030),
             "referring_physician_norm": norm(0x00080090),
             "institution_norm": norm(0x00080080),
-            "patient_id_norm": norm(PATIENT_ID),
-            "patient_name_norm": norm(0x00100010),
-            "birth_date": text(0x00100030),
-            "sex": text(0x00100040),
             "patient_main_tags": tags_to_json(pick(tags, main_tags[Level.PATIENT])),
-            "metadata": "{}",
         }
-
-    def series() -> dict[str, Any]:
+    else:
         expected = expected_instances(tags)
         metadata = {"3": origin.remote_aet}
         if expected is not None:
             metadata["4"] = str(expected)
-        return {
+        row |= {
             "series_instance_uid": text(SERIES_INSTANCE_UID),
             "modality": text(0x00080060),
             "series_number": text(0x00200011),
@@ -195,19 +213,20 @@ def _parents(
             "expected_instances": expected,
             "metadata": orjson.dumps(metadata).decode(),
         }
-
-    builders = (patient, study, series)
-
-    def row(level: Level) -> dict[str, Any]:
-        return {
-            "public_id": ids[level],
-            "main_tags": tags_to_json(pick(tags, main_tags[level])),
-            **builders[level](),
-        }
-
     return row
 
 
-def remembered_tags(extra: dict[Level, list[int]]) -> dict[Level, tuple[int, ...]]:
-    """The main tags of each level together with those that the configuration adds."""
-    return {level: tuple(dict.fromkeys((*MAIN_TAGS[level], *extra.get(level, ())))) for level in Level}
+@dataclass(frozen=True, slots=True)
+class TagsOfLevels:
+    """Which tags the index remembers: of each level, and what ingest therefore looks for in a header."""
+
+    main: dict[Level, tuple[int, ...]]
+    instance: frozenset[int]  # for an instance whose series is known
+    all: frozenset[int]  # for one whose parents are new as well
+
+    @classmethod
+    def with_extra(cls, extra: dict[Level, list[int]]) -> TagsOfLevels:
+        """The main tags together with those that the configuration adds."""
+        main = {level: tuple(dict.fromkeys((*MAIN_TAGS[level], *extra.get(level, ())))) for level in Level}
+        instance = _ALWAYS.union(main[Level.INSTANCE])
+        return cls(main, instance, instance.union(*main.values()))

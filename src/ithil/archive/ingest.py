@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from ithil.archive import clock
 from ithil.archive.archive import Archive
-from ithil.archive.describe import WANTED, instance_ids, new_instance
+from ithil.archive.describe import instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
-from ithil.archive.index.ingest import DICOM_FILE, is_stored
-from ithil.archive.model import Attachment, Origin, StoreResult, StoreStatus
+from ithil.archive.index.ingest import is_stored
+from ithil.archive.model import DICOM_FILE, Attachment, Origin, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
 from ithil.dicom.errors import DicomError
@@ -111,15 +111,18 @@ class Incoming:
             scanned.tags.get(SOP_INSTANCE_UID),
         ):
             raise DataSetMismatch("The data set is not of the announced SOP class and instance")
-        if settings.overwrite_instances == "Never":
+        if archive.arrivals.were_known and settings.overwrite_instances == "Never":
+            # Someone sends again what is here: asking first spares writing each file in vain.
             with archive.index.read() as session:
                 if is_stored(session, ids[Level.INSTANCE]):
                     return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+        head = self._pieces[0] if self._pieces else b""
         file = self._store_file()
         new = new_instance(
             scanned,
+            lambda: self._all_tags(head, scanned),
             ids,
-            archive.main_tags,
+            archive.tags_of,
             file,
             frames,
             self._origin,
@@ -134,6 +137,7 @@ class Incoming:
         except BaseException:
             archive.storage.remove(file.uuid)
             raise
+        archive.arrivals.were_known = not added
         if added:
             return StoreResult(StoreStatus.SUCCESS, *ids)
         archive.storage.remove(file.uuid)
@@ -142,26 +146,37 @@ class Incoming:
     def _scan(self) -> tuple[Scan, bytes | None]:
         """The header of the instance and, for compressed pixel data, where its frames are."""
         archive = self._archive
-        limits = ScanLimits(
-            maximum_depth=archive.settings.ithil.maximum_sequence_depth,
-            maximum_elements=archive.settings.ithil.maximum_elements,
-        )
         if not self.size:
             raise DicomError("The file is empty")
         if self._writer is not None:
+            # All tags at once, since the file cannot be looked at again when the parents turn out to be new.
             with self._writer.view() as view:
-                return _look(view, limits, archive.wanted_tags)
+                return _look(view, self._limits(), archive.tags_of.all)
         if self.size > SMALL and len(self._pieces) > 1:
             # The first piece holds the whole header of nearly every image.
             try:
-                found = scan(self._pieces[0], archive.wanted_tags, limits=limits, total_size=self.size)
+                found = scan(
+                    self._pieces[0], archive.tags_of.instance, limits=self._limits(), total_size=self.size
+                )
                 if not found.is_encapsulated:
                     return _sound(found), None
             except NeedMoreData:
                 pass
         if len(self._pieces) > 1:
             self._pieces = [b"".join(self._pieces)]
-        return _look(self._pieces[0], limits, archive.wanted_tags)
+        return _look(self._pieces[0], self._limits(), archive.tags_of.instance)
+
+    def _all_tags(self, head: bytes, scanned: Scan) -> dict[int, str]:
+        """The tags of all levels; `head` is the start of an instance that was scanned in memory."""
+        if not head:
+            return scanned.tags
+        return scan(head, self._archive.tags_of.all, limits=self._limits(), total_size=self.size).tags
+
+    def _limits(self) -> ScanLimits:
+        ithil = self._archive.settings.ithil
+        return ScanLimits(
+            maximum_depth=ithil.maximum_sequence_depth, maximum_elements=ithil.maximum_elements
+        )
 
     def _store_file(self) -> Attachment:
         """Make the bytes durable under a UUID; nothing of them is left if that fails."""

@@ -43,6 +43,10 @@ class StoreResult:
     reason: str = ""  # why it was filtered out or failed; never contains patient data
 
 
+DICOM_FILE = 1
+"""The content type of an instance's own file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One stored file of a resource. Sizes are in bytes; MD5s are lower-case hex, "" if not computed."""

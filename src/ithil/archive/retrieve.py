@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from ithil.archive.archive import Archive
 from ithil.archive.errors import FileCorrupted
 from ithil.archive.index import tables as t
-from ithil.archive.index.ingest import DICOM_FILE
+from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
-from ithil.archive.model import Attachment
+from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.archive.storage import compression
 from ithil.dicom.level import Level
 
@@ -32,13 +32,17 @@ def _attachment(level: Level) -> Statement:
 
 
 _ATTACHMENT = tuple(_attachment(level) for level in Level)
-_HEADER = Statement(
-    sa.select(t.instances.c.pixel_data_offset).where(t.instances.c.public_id == sa.bindparam("public_id"))
+_FILE = Statement(
+    sa.select(t.instances.c.pixel_data_offset, *DICOM_FILE_COLUMNS).where(
+        t.instances.c.public_id == sa.bindparam("public_id")
+    )
 )
 
 
 def attachment(archive: Archive, level: Level, public_id: str, content_type: int) -> Attachment | None:
     """What the index knows of a resource's file of that type, or None."""
+    if level == Level.INSTANCE and content_type == DICOM_FILE:
+        return dicom_file(archive, public_id)
     with archive.index.read() as session:
         row = session.one(_ATTACHMENT[level], {"public_id": public_id, "content_type": content_type})
     return Attachment(*row) if row else None
@@ -46,7 +50,15 @@ def attachment(archive: Archive, level: Level, public_id: str, content_type: int
 
 def dicom_file(archive: Archive, instance_id: str) -> Attachment | None:
     """The DICOM file of an instance, or None if the instance is unknown."""
-    return attachment(archive, Level.INSTANCE, instance_id, DICOM_FILE)
+    found = _find(archive, instance_id)
+    return found[1] if found else None
+
+
+def _find(archive: Archive, instance_id: str) -> tuple[int | None, Attachment] | None:
+    """The offset of an instance's pixel data and its file."""
+    with archive.index.read() as session:
+        row = session.one(_FILE, {"public_id": instance_id})
+    return (row[0], Attachment(DICOM_FILE, *row[1:])) if row else None
 
 
 def read(archive: Archive, file: Attachment, start: int = 0, end: int | None = None) -> bytes:
@@ -87,9 +99,5 @@ def verify(archive: Archive, file: Attachment) -> bool:
 
 def header(archive: Archive, instance_id: str) -> bytes | None:
     """The file of an instance up to its pixel data (all of it if there is none); None if it is unknown."""
-    file = dicom_file(archive, instance_id)
-    if file is None:
-        return None
-    with archive.index.read() as session:
-        row = session.one(_HEADER, {"public_id": instance_id})
-    return read(archive, file, 0, row[0] if row else None)
+    found = _find(archive, instance_id)
+    return None if found is None else read(archive, found[1], 0, found[0])

@@ -27,7 +27,8 @@ def settle(archive: Archive) -> int:
     with archive.index.read() as session:
         if not stability.is_due(session, seconds):
             return 0
-    return len(archive.index.write(lambda session: stability.settle(session, seconds, date)))
+    age = archive.settings.stable_age
+    return len(archive.index.write(lambda session: stability.settle(session, seconds, date, age)))
 
 
 def remove_files(archive: Archive, owner: str, delay: float = REMOVAL_DELAY) -> int:

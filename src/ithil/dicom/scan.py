@@ -144,6 +144,8 @@ def scan(
             return result
     syntax = uids.TRANSFER_SYNTAXES.get(result.transfer_syntax_uid)
     if syntax is None:
+        if size - position < 8 <= total - position:
+            raise NeedMoreData("the buffer ends before the first element")
         syntax = syntax_of(buffer, position, result.transfer_syntax_uid)
         result.transfer_syntax_uid = syntax.uid
     if syntax.deflated:

@@ -102,7 +102,7 @@ class _Family:
     def main_tag(self, tag: int) -> str | None:
         """The value of a main tag, from the nearest resource that has it."""
         for level in range(self._lowest.level, -1, -1):
-            if tag not in self.archive.main_tags[Level(level)]:
+            if tag not in self.archive.tags_of.main[Level(level)]:
                 continue
             member = self.member(Level(level))
             if member is not None and tag in member.main_tags:

@@ -68,7 +68,7 @@ def system(archive: Archive) -> dict[str, Any]:
         "IngestTranscoding": settings.ingest_transcoding or "",
         "IsHttpServerSecure": not settings.insecure,
         "IthilVersion": __version__,
-        "MainDicomTags": {level.singular: _tags(archive.main_tags[level]) for level in Level},
+        "MainDicomTags": {level.singular: _tags(archive.tags_of.main[level]) for level in Level},
         "MaximumPatientCount": settings.maximum_patient_count,
         "MaximumStorageMode": settings.maximum_storage_mode,
         "MaximumStorageSize": settings.maximum_storage_size,

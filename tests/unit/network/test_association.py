@@ -337,7 +337,7 @@ def test_artim_runs_for_strangers_and_for_the_departing():
     assert acceptor.artim_running
     acceptor.artim_expired()
     assert acceptor.state is State.STA1
-    requestor, acceptor = associated()
+    _, acceptor = associated()
     assert not acceptor.artim_running
     acceptor.abort()
     assert acceptor.artim_running

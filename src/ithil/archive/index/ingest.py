@@ -21,11 +21,7 @@ from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
 from ithil.archive.index.remove import queue_files, remove_instance
 from ithil.archive.index.statement import Session, Statement
-from ithil.archive.model import Attachment
 from ithil.dicom.level import Level
-
-DICOM_FILE = 1  # the content type of an instance's own file
-
 
 @dataclass(slots=True)
 class NewInstance:
@@ -39,7 +35,6 @@ class NewInstance:
     instance: dict[str, Any]
     parent: Callable[[Level], dict[str, Any]]
     expects: bool  # whether the series announces how many instances it will have
-    file: Attachment
     overwrite: str  # Never, Always or IfChanged
     date: str  # YYYYMMDDTHHMMSS, UTC
     arrived_at: float
@@ -90,10 +85,10 @@ class Batch:
             if stored is None:
                 raise Retry  # deleted by another process in this moment
             instance, uuid, md5 = stored
-            if uuid == new.file.uuid:
+            if uuid == row["file_uuid"]:
                 return True  # an earlier try was committed although its answer got lost
             if new.overwrite == "Never" or (
-                new.overwrite == "IfChanged" and md5 and md5 == new.file.uncompressed_md5
+                new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]
             ):
                 return False
             self._replace(instance, new, ids)
@@ -101,7 +96,6 @@ class Batch:
             if added is None:
                 raise Retry
         instance = added[0]
-        self._attach(instance, new.file)
         self._entries.append(
             Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE])
         )
@@ -118,8 +112,10 @@ class Batch:
         """Write the counters of the parents and the change log; nothing may follow in the transaction."""
         for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
             for resource, growth in sorted(self._growth[level].items()):
-                touched = self._session.run(_GROW[level], _growth_values(resource, growth))
-                if not touched:
+                values = _growth_values(resource, growth)
+                if not self._session.run(_GROW[level], values) and not self._session.run(
+                    _UNSETTLE[level], values
+                ):
                     raise Retry  # the parent was deleted by another process
         for resource, public_id in self._expecting.items():
             if self._session.one(_COMPLETE, {"series": resource}) is not None:
@@ -154,7 +150,9 @@ class Batch:
         public_id = new.public_ids[level]
         found = self._session.one(_FIND[level], {"public_id": public_id})
         if found is None:
-            made = self._session.one(_INSERT[level], {**new.parent(level), **parent})
+            made = self._session.one(
+                _INSERT[level], {**new.parent(level), **parent, "stable_at": new.stable_at}
+            )
             if made is not None:
                 self._created.append(Entry(f"New{level.singular}", level, made[0], public_id))
                 return int(made[0])
@@ -163,22 +161,6 @@ class Batch:
             if found is None:
                 raise Retry
         return int(found[0])
-
-    def _attach(self, instance: int, file: Attachment) -> None:
-        self._session.run(
-            _ATTACH,
-            {
-                "level": int(Level.INSTANCE),
-                "resource": instance,
-                "content_type": file.content_type,
-                "uuid": file.uuid,
-                "compression": file.compression,
-                "compressed_size": file.compressed_size,
-                "compressed_md5": file.compressed_md5,
-                "uncompressed_size": file.uncompressed_size,
-                "uncompressed_md5": file.uncompressed_md5,
-            },
-        )
 
     def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> None:
         """Take away the stored instance for which `new` comes; its parents stay."""
@@ -199,8 +181,8 @@ class Batch:
         growth.arrived_at = new.arrived_at
         if instances:
             growth.instances += instances
-            growth.disk_size += new.file.compressed_size
-            growth.uncompressed_size += new.file.uncompressed_size
+            growth.disk_size += new.instance["file_stored_size"]
+            growth.uncompressed_size += new.instance["file_size"]
         return growth
 
 
@@ -214,7 +196,7 @@ def _growth_values(resource: int, growth: _Growth) -> dict[str, Any]:
         "uncompressed": growth.uncompressed_size,
         "date": growth.date,
         "stable": growth.stable_at,
-        "arrived": int(growth.arrived_at * 1e6),
+        "arrived": growth.arrived_at,
     }
 
 
@@ -235,14 +217,17 @@ def _insert(table: sa.Table, names: tuple[str, ...]) -> Statement:
 
 COLUMNS = (
     ("public_id", "patient_id", "patient_id_norm", "patient_name_norm", "birth_date", "sex", "main_tags")
-    + ("metadata",),
+    + ("metadata", "arrived_at", "stable_at"),
     ("public_id", "patient", "study_instance_uid", "study_date", "study_time", "accession_number_norm")
     + ("study_id", "description_norm", "referring_physician_norm", "institution_norm", "patient_id_norm")
-    + ("patient_name_norm", "birth_date", "sex", "patient_main_tags", "main_tags", "metadata"),
+    + ("patient_name_norm", "birth_date", "sex", "patient_main_tags", "main_tags", "metadata")
+    + ("arrived_at", "stable_at"),
     ("public_id", "study", "series_instance_uid", "modality", "series_number", "description_norm")
-    + ("body_part", "series_date", "station_norm", "expected_instances", "main_tags", "metadata"),
+    + ("body_part", "series_date", "station_norm", "expected_instances", "main_tags", "metadata")
+    + ("arrived_at", "stable_at"),
     ("public_id", "series", "sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number")
-    + ("index_in_series", "frames", "pixel_data_offset", "frame_index", "main_tags", "metadata"),
+    + ("index_in_series", "frames", "pixel_data_offset", "frame_index", "main_tags", "metadata")
+    + ("file_uuid", "file_compression", "file_stored_size", "file_stored_md5", "file_size", "file_md5"),
 )
 """The columns that ingest fills in each resource table, by Level."""
 
@@ -257,39 +242,35 @@ _FIND_SERIES = Statement(
     .where(t.series.c.public_id == sa.bindparam("public_id"))
 )
 _STORED = Statement(
-    sa.select(t.instances.c.id, t.attachments.c.uuid, t.attachments.c.uncompressed_md5)
-    .join_from(t.instances, t.attachments, t.attachments.c.resource == t.instances.c.id)
-    .where(
-        t.instances.c.public_id == sa.bindparam("public_id"),
-        t.attachments.c.level == int(Level.INSTANCE),
-        t.attachments.c.content_type == DICOM_FILE,
-    )
-)
-_ATTACH = Statement(
-    sa.insert(t.attachments).values(
-        {column.name: sa.bindparam(column.name) for column in t.attachments.c if column.name != "revision"}
+    sa.select(t.instances.c.id, t.instances.c.file_uuid, t.instances.c.file_md5).where(
+        t.instances.c.public_id == sa.bindparam("public_id")
     )
 )
 
 
-def _grow(level: Level) -> Statement:
+def _grow(level: Level, *, settled: bool) -> Statement:
+    """Count what came; a parent that was stable gets a new deadline, one that is not keeps what it has."""
     table = t.BY_LEVEL[level]
     values: dict[str, Any] = {
         "instance_count": table.c.instance_count + sa.bindparam("instances"),
         "disk_size": table.c.disk_size + sa.bindparam("disk"),
         "uncompressed_size": table.c.uncompressed_size + sa.bindparam("uncompressed"),
         "last_update": sa.bindparam("date"),
-        "stable_at": sa.bindparam("stable"),
+        "arrived_at": sa.bindparam("arrived"),
     }
+    if settled:
+        values["stable_at"] = sa.bindparam("stable")
     if level <= Level.STUDY:
         values["series_count"] = table.c.series_count + sa.bindparam("series")
     if level == Level.PATIENT:
         values["study_count"] = table.c.study_count + sa.bindparam("studies")
-        values["recycling_order"] = sa.bindparam("arrived")
-    return Statement(sa.update(table).where(table.c.id == sa.bindparam("resource")).values(values))
+    query = sa.update(table).where(table.c.id == sa.bindparam("resource")).values(values)
+    return Statement(query if settled else query.where(table.c.stable_at.is_not(None)))
 
 
-_GROW = tuple(_grow(level) for level in (Level.PATIENT, Level.STUDY, Level.SERIES))
+_PARENTS = (Level.PATIENT, Level.STUDY, Level.SERIES)
+_GROW = tuple(_grow(level, settled=False) for level in _PARENTS)
+_UNSETTLE = tuple(_grow(level, settled=True) for level in _PARENTS)
 
 # A series is complete when it has as many instances as its first one announced, each index from 1 once.
 _COMPLETE = Statement(

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Row, Session, Statement
-from ithil.archive.model import Attachment, MetadataValue, Resource, Statistics
+from ithil.archive.model import DICOM_FILE, Attachment, MetadataValue, Resource, Statistics
 from ithil.dicom.level import Level
 
 LAST_UPDATE = 7  # the number of the metadata that lives in a column of its own
@@ -94,6 +94,18 @@ def ancestor(session: Session, level: Level, public_id: str, at: Level) -> str |
     return row[0] if row else None
 
 
+_i = t.instances.c
+DICOM_FILE_COLUMNS: list[Any] = [
+    _i.file_uuid,
+    _i.file_compression,
+    _i.file_stored_size,
+    _i.file_stored_md5,
+    _i.file_size,
+    _i.file_md5,
+]
+"""The columns of `instances` that make an `Attachment`, after its content type."""
+
+
 # -- whole resources -----------------------------------------------------------------------------------------
 
 
@@ -112,6 +124,8 @@ def _resource(level: Level) -> Statement:
         columns += [c.last_update, c.stable_at.is_(None)]
     extra = {Level.PATIENT: "protected", Level.STUDY: "patient_main_tags", Level.SERIES: "expected_instances"}
     columns.append(c[extra.get(level, "index_in_series")])
+    if level == Level.INSTANCE:
+        columns += DICOM_FILE_COLUMNS
     return _for_keys(lambda among: sa.select(*columns).select_from(source).where(among), c.public_id, sa.Text)
 
 
@@ -189,6 +203,7 @@ def _from_row(level: Level, row: Row) -> Resource:
         made.expected_instances = row[7]
     else:
         made.index_in_series = row[5]
+        made.attachments[DICOM_FILE] = Attachment(DICOM_FILE, *row[6:])
     return made
 
 
@@ -233,11 +248,6 @@ def _counts(level: Level) -> Statement:
 
 
 _COUNTS = tuple(_counts(level) for level in (Level.PATIENT, Level.STUDY, Level.SERIES))
-_OTHER_FILES = Statement(
-    sa.select(_sum(_a.compressed_size), _sum(_a.uncompressed_size)).where(
-        sa.or_(_a.level < int(Level.INSTANCE), _a.content_type != 1)
-    )
-)
 
 
 def totals(session: Session) -> Statistics:
@@ -258,7 +268,7 @@ def counts(session: Session, level: Level, public_id: str) -> Statistics | None:
             sum(file.compressed_size for file in files.values()),
             sum(file.uncompressed_size for file in files.values()),
         )
-        dicom = files[1]
+        dicom = files[DICOM_FILE]
         return Statistics(0, 0, 0, 1, *sizes, dicom.compressed_size, dicom.uncompressed_size)
     row = session.one(_COUNTS[level], {"public_id": public_id})
     if row is None:

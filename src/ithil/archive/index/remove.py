@@ -17,6 +17,7 @@ from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
 from ithil.archive.index.statement import Session, Statement
+from ithil.archive.model import DICOM_FILE
 from ithil.dicom.level import Level
 
 
@@ -148,6 +149,8 @@ def _take_hangings(session: Session, level: Level, ids: list[int]) -> list[Remov
     files: list[RemovedFile] = []
     for resource in ids:
         values = {"level": int(level), "resource": resource}
+        if level == Level.INSTANCE:
+            files.extend(RemovedFile(*row) for row in session.all(_DICOM_FILE, values))
         files.extend(RemovedFile(*row) for row in session.all(_ATTACHMENTS, values))
         for statement in _HANGINGS:
             session.run(statement, values)
@@ -244,6 +247,12 @@ def _of(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
 _a = t.attachments.c
 _ATTACHMENTS = Statement(
     sa.select(_a.uuid, _a.content_type, _a.compressed_size, _a.uncompressed_size).where(*_of(t.attachments))
+)
+_i = t.instances.c
+_DICOM_FILE = Statement(
+    sa.select(_i.file_uuid, sa.literal_column(str(DICOM_FILE)), _i.file_stored_size, _i.file_size).where(
+        _i.id == sa.bindparam("resource")
+    )
 )
 _HANGINGS = tuple(
     Statement(sa.delete(table).where(*_of(table)))

@@ -46,7 +46,10 @@ def _common() -> list[sa.Column[object]]:
         # What was known when the first instance created the row, by metadata number; never changes.
         sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
         _text("last_update"),
-        # When the resource becomes stable unless another instance arrives first; NULL: it is stable.
+        # When the last instance arrived; for patients also the order in which they are recycled.
+        sa.Column("arrived_at", sa.Float, nullable=False, server_default="0"),
+        # When to look whether the resource has become stable; NULL: it is. Later arrivals leave it alone,
+        # so that they need not touch its index; whoever looks then puts it off.
         sa.Column("stable_at", sa.Float),
         _count("instance_count"),
         _count("disk_size"),
@@ -68,8 +71,6 @@ patients = sa.Table(
     _count("study_count"),
     _count("series_count"),
     sa.Column("protected", sa.Boolean, nullable=False, server_default=sa.false()),
-    # Grows whenever an instance arrives: the smallest value is the first patient to recycle.
-    sa.Column("recycling_order", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 studies = sa.Table(
@@ -128,10 +129,19 @@ instances = sa.Table(
     sa.Column("pixel_data_offset", sa.BigInteger),
     # Where each frame lies in the file (dicom/frames.py); NULL when arithmetic or a later look tells.
     sa.Column("frame_index", sa.LargeBinary),
+    # The DICOM file. It is not a row of `attachments`, since every instance has exactly one and ingest
+    # would pay for the second row. The stored size and sum differ from the plain ones if it is compressed.
+    sa.Column("file_uuid", sa.Text, nullable=False),
+    sa.Column("file_compression", sa.SmallInteger, nullable=False),
+    sa.Column("file_stored_size", sa.BigInteger, nullable=False),
+    sa.Column("file_stored_md5", sa.Text, nullable=False),
+    sa.Column("file_size", sa.BigInteger, nullable=False),
+    sa.Column("file_md5", sa.Text, nullable=False),
     sa.Column("main_tags", sa.Text, nullable=False, server_default="{}"),
     sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
 )
 
+# All other files of resources.
 attachments = sa.Table(
     "attachments",
     schema,
