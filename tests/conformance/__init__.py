@@ -9,6 +9,6 @@ Where Ithil differs on purpose the line says so, with the reason, and docs/compa
 
     Ask("GET", "/tools/lookup", ours=(Difference("status", "...why...", 200),)),
 
-A difference that nobody declared fails the test, and so does a declared one that is gone. The same tables as a
-report: `python -m tests.conformance` (`--help` tells more).
+A difference that nobody declared fails the test, and so does a declared one that is gone. The same tables as
+a report: `python -m tests.conformance` (`--help` tells more).
 """

@@ -1,8 +1,8 @@
 """The conformance report: `python -m tests.conformance [--only NAME ...] [--subject orthanc]`.
 
 Prints every scenario with what is the same, what differs on purpose and why, and what differs without anybody
-having said so; ends with 1 if there is any of the last. `--subject orthanc` compares Orthanc with itself, which
-shows whether a line is stable enough to compare.
+having said so; ends with 1 if there is any of the last. `--subject orthanc` compares Orthanc with itself,
+which shows whether a line is stable enough to compare.
 """
 
 from __future__ import annotations

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.conformance.line import Ask, Scenario
+from tests.conformance.line import Ask, Difference, Scenario
 from tests.data.real import content_of
 
 _CT = "pydicom/CT_small.dcm"
 _ALICE = ("alice", "secret")
+_SCHEME = "The name of an authentication scheme has no case (RFC 9110 11.1)."
 _REFUSED = {
     "garbage": "Basic !!!",
     "no colon": "Basic YWxpY2U=",
     "not UTF-8": "Basic //86/w==",
     "bearer": "Bearer x",
-    "lower case": "basic YWxpY2U6c2VjcmV0",
     "empty": "",
     "no token": "Basic",
 }
@@ -31,6 +31,17 @@ USERS = Scenario(
         *(
             Ask("GET", "/statistics", headers={"Authorization": value}, note=name)
             for name, value in _REFUSED.items()
+        ),
+        Ask(
+            "GET",
+            "/statistics",
+            headers={"Authorization": "basic YWxpY2U6c2VjcmV0"},
+            note="scheme in lower case",
+            ours=(
+                Difference("status", _SCHEME, ours=200, theirs=401),
+                Difference("header.*", _SCHEME),
+                Difference("body", _SCHEME),
+            ),
         ),
         Ask("GET", "/statistics", user=("alice", "wrong"), note="wrong password"),
         Ask("GET", "/statistics", user=("alice", ""), note="no password"),

@@ -24,7 +24,7 @@ _PLACE = re.compile(r"\{(patient|study|series|instance)(?::([^}]*))?\}")
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one line: the declared differences, the undeclared ones, and declared ones that are gone."""
+    """What came of one line: differences on purpose, undeclared ones, and declared ones that are gone."""
 
     ask: Ask
     asked: int = 0
@@ -154,7 +154,9 @@ def accepted_by_both(folder: Path, subject: str = "ithil") -> list[str]:
 
 def _stored_alike(pair: Pair, content: bytes) -> bool:
     answers = [server.upload(content) for server in (pair.peer, pair.subject)]
-    return answers[0].status == answers[1].status == 200 and answers[0].json()["ID"] == answers[1].json()["ID"]
+    return (
+        answers[0].status == answers[1].status == 200 and answers[0].json()["ID"] == answers[1].json()["ID"]
+    )
 
 
 def run_scenario(

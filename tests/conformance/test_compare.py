@@ -1,4 +1,4 @@
-"""The comparison itself: volatile values are equal, real differences are found, stale declarations are seen."""
+"""The comparison itself: volatile values are equal, real differences and stale declarations are found."""
 
 from __future__ import annotations
 

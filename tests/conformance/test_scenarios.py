@@ -1,4 +1,4 @@
-"""Ithil answers as Orthanc does, but for what the tables say: each line of `reading`, and every other scenario."""
+"""Ithil answers as Orthanc does, but for what the tables declare."""
 
 from __future__ import annotations
 

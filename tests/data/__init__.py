@@ -1,1 +1,1 @@
-"""DICOM files for tests: `real` finds those that pydicom and pydicom-data bring, `synthetic` builds series."""
+"""DICOM files for tests: `real` finds those of pydicom and pydicom-data, `synthetic` builds series."""

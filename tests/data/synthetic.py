@@ -1,7 +1,7 @@
 """Synthetic CT series, made fast: one template written by pydicom, then bytes patched for each instance.
 
-The UIDs, the patient's id and the numbers have a fixed width in the template, so an instance costs one copy of
-the bytes and a few slice assignments. The headers have some 40 elements, as a small scanner writes them.
+The UIDs, the patient's id and the numbers have a fixed width in the template, so an instance costs one copy
+of the bytes and a few slice assignments. The headers have some 40 elements, as a small scanner writes them.
 """
 
 from __future__ import annotations

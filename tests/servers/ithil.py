@@ -1,4 +1,4 @@
-"""Ithil as a user starts it: `python -m ithil serve configuration.json`, with the interpreter that runs the tests."""
+"""Ithil as a user starts it: `python -m ithil serve configuration.json`, with the tests' own interpreter."""
 
 from __future__ import annotations
 

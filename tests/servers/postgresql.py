@@ -1,7 +1,7 @@
 """A PostgreSQL cluster of its own: initdb, start on a free port, one database, stop.
 
-PostgreSQL refuses to run as root, so as root everything runs as the user `postgres`, in a folder that user may
-enter. `fsync` is off: nothing here has to survive the machine, and `kill` ends the processes only.
+PostgreSQL refuses to run as root, so as root everything runs as the user `postgres`, in a folder that user
+may enter. `fsync` is off: nothing here has to survive the machine, and `kill` ends the processes only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _program(name: str) -> str:
 
 
 class PostgreSql:
-    """A running cluster with an empty database `ithil`, reachable on 127.0.0.1 as `postgres` without password."""
+    """A cluster with an empty database `ithil`, reachable on 127.0.0.1 as `postgres` without password."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         (self.port,) = free_ports(1)

@@ -1,7 +1,7 @@
 """A DICOM server as a child process: one configuration file, one folder, two ports, a log file.
 
-Orthanc and Ithil take the same configuration, so one class runs both; only the command line differs. The folder
-outlives a stop, so a test can kill a server and start it again on what it left.
+Orthanc and Ithil take the same configuration, so one class runs both; only the command line differs. The
+folder outlives a stop, so a test can kill a server and start it again on what it left.
 """
 
 from __future__ import annotations

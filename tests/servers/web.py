@@ -1,4 +1,4 @@
-"""An HTTP client that sends what it is told: no redirects followed, no paths tidied, no headers added but Host.
+"""An HTTP client that sends what it is told: no redirects followed, no paths tidied.
 
 Conformance depends on seeing exactly what a server answers, which the friendlier clients hide.
 """

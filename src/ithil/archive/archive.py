@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ithil.archive import intake
 from ithil.archive.describe import TagsOfLevels
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.group_commit import GroupCommit
@@ -58,6 +59,8 @@ class Archive:
         storage.prepare()
         index = _open_index(settings)
         schema.prepare(index)
+        if not settings.read_only and (restored := intake.recover(index, storage)):
+            log.warning("%d files that a crash had taken away were written again", restored)
 
         def commit(batch: Sequence[NewInstance]) -> list[bool]:
             return index.write(lambda session: _add_all(session, batch))

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -45,6 +44,20 @@ _PAGE_OF_ATTACHMENTS = Statement(
     )
     .order_by(_a.level, _a.resource, _a.content_type)
     .limit(_PAGE)
+)
+_Key = tuple[int, ...]  # the id of an instance, or level, resource and content type of another attachment
+_NAMED = (
+    Statement(
+        sa.select(_i.id).where(_i.id == sa.bindparam("key0"), _i.file_uuid == sa.bindparam("uuid"))
+    ),
+    Statement(
+        sa.select(_a.resource).where(
+            _a.level == sa.bindparam("key0"),
+            _a.resource == sa.bindparam("key1"),
+            _a.content_type == sa.bindparam("key2"),
+            _a.uuid == sa.bindparam("uuid"),
+        )
+    ),
 )
 _WAITING = Statement(sa.select(t.deleted_files.c.uuid))
 
@@ -106,9 +119,9 @@ def check(
             _look_for_orphans(archive, files, report, remove_orphans, minimum_age)
         finally:
             files.close()
-    for attachment in _all_attachments(archive):
+    for key, attachment in _all_attachments(archive):
         report.files += 1
-        _look_at(archive, attachment, report, verify_md5)
+        _look_at(archive, key, attachment, report, verify_md5)
         if report.files % 1000 == 0:
             progress(report.files)
     return report
@@ -128,7 +141,7 @@ def _look_for_orphans(
         waiting = session.all(_WAITING)
     forget = "DELETE FROM files WHERE uuid = ?"
     files.executemany(forget, waiting)
-    files.executemany(forget, ((attachment.uuid,) for attachment in _all_attachments(archive)))
+    files.executemany(forget, ((attachment.uuid,) for _, attachment in _all_attachments(archive)))
     files.execute("COMMIT")
     for uuid, size in files.execute("SELECT uuid, size FROM files"):
         report.orphans.add(uuid, size)
@@ -137,29 +150,49 @@ def _look_for_orphans(
             report.removed += 1
 
 
-def _look_at(archive: Archive, attachment: Attachment, report: Report, verify_md5: bool) -> None:
+def _look_at(
+    archive: Archive, key: _Key, attachment: Attachment, report: Report, verify_md5: bool
+) -> None:
+    findings = _fault_of(archive, attachment, report, verify_md5)
+    if findings is not None and _is_still_named(archive, key, attachment):
+        findings.add(attachment.uuid, attachment.compressed_size)
+
+
+def _fault_of(archive: Archive, attachment: Attachment, report: Report, verify_md5: bool) -> Findings | None:
+    """Where in the report a file belongs; None if nothing is wrong with it."""
     size = archive.storage.size(attachment.uuid)
     if size is None:
-        report.missing.add(attachment.uuid, attachment.compressed_size)
-    elif size != attachment.compressed_size:
-        report.wrong_size.add(attachment.uuid, attachment.compressed_size)
-    elif verify_md5:
+        return report.missing
+    if size != attachment.compressed_size:
+        return report.wrong_size
+    if verify_md5:
         try:
-            sound = verify(archive, attachment)
+            return None if verify(archive, attachment) else report.damaged
         except ArchiveError:
-            sound = False
-        if not sound:
-            report.damaged.add(attachment.uuid, attachment.compressed_size)
+            return report.damaged
+    return None
 
 
-def _all_attachments(archive: Archive) -> Iterator[Attachment]:
+def _keys(key: _Key) -> dict[str, int]:
+    return {f"key{number}": value for number, value in enumerate(key)}
+
+
+def _is_still_named(archive: Archive, key: _Key, attachment: Attachment) -> bool:
+    """Whether the index has the file now: it may have been deleted since its page was read."""
+    statement = _NAMED[0] if len(key) == 1 else _NAMED[1]
+    with archive.index.read() as session:
+        return session.one(statement, {**_keys(key), "uuid": attachment.uuid}) is not None
+
+
+def _all_attachments(archive: Archive) -> Iterator[tuple[_Key, Attachment]]:
+    """Every file that the index names, with the key of its row."""
     for statement, width in ((_PAGE_OF_INSTANCES, 1), (_PAGE_OF_ATTACHMENTS, 3)):
-        at: tuple[Any, ...] = (-1,) * width
+        at: _Key = (-1,) * width
         while True:
             with archive.index.read() as session:
-                rows = session.all(statement, {f"key{number}": value for number, value in enumerate(at)})
+                rows = session.all(statement, _keys(at))
             for row in rows:
-                yield Attachment(*row[width:])
+                yield row[:width], Attachment(*row[width:])
             if len(rows) < _PAGE:
                 break
             at = rows[-1][:width]

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from ithil.archive.errors import CommitUncertain, StorageFull
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -33,7 +35,8 @@ class _Waiting(Generic[Item, Result]):
 class GroupCommit(Generic[Item, Result]):
     """Runs `commit` on lists of items, one list at a time, and gives each caller its own result.
 
-    When a list fails, its items are tried one by one, so that one that cannot be stored takes no other along.
+    When a list fails, its items are tried one by one, so that one that cannot be stored takes no other along;
+    but for the failures that concern all of them.
     """
 
     def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
@@ -77,8 +80,11 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = self._commit([waiting.item for waiting in batch])
         except BaseException as error:
-            if len(batch) == 1:
-                batch[0].error = error
+            # A commit that may have happened must not be followed by a try that fails cleanly: its caller would
+            # believe that nothing was committed. A full disk is full for all.
+            if len(batch) == 1 or isinstance(error, (CommitUncertain, StorageFull)):
+                for waiting in batch:
+                    waiting.error = error
                 return
             for waiting in batch:
                 self._run([waiting])

@@ -16,6 +16,7 @@ from ithil.archive.archive import Archive
 from ithil.archive.describe import instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
 from ithil.archive.index.ingest import is_stored
+from ithil.archive.intake import takes
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
@@ -117,13 +118,14 @@ class Incoming:
                 if is_stored(session, ids[Level.INSTANCE]):
                     return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
-        file = self._store_file()
+        file, content = self._store_file()
         new = new_instance(
             scanned,
             lambda: self._all_tags(head, scanned),
             ids,
             archive.tags_of,
             file,
+            content,
             frames,
             self._origin,
             settings.overwrite_instances,
@@ -178,45 +180,59 @@ class Incoming:
             maximum_depth=ithil.maximum_sequence_depth, maximum_elements=ithil.maximum_elements
         )
 
-    def _store_file(self) -> Attachment:
-        """Make the bytes durable under a UUID; nothing of them is left if that fails."""
+    def _store_file(self) -> tuple[Attachment, bytes | None]:
+        """Write the file under a UUID; nothing of it is left if that fails.
+
+        The second value is its content if the file is not durable and must go through the intake.
+        """
         size, md5 = self.size, self._md5.hexdigest() if self._md5 is not None else ""
+        pieces: Sequence[bytes] = self._pieces
+        writer, self._writer = self._writer, None
+        kind, stored_size, stored_md5 = compression.NONE, size, md5
         if self._archive.settings.storage_compression:
-            stored_size, stored_md5, writer = self._compressed()
             kind = compression.ZLIB
-        else:
-            if self._writer is None:
-                self._writer = self._archive.storage.writer()
-                self._writer.write_all(self._pieces)
-            stored_size, stored_md5, writer, kind = size, md5, self._writer, compression.NONE
-        self._writer = None
+            writer, pieces, stored_size, stored_md5 = self._compressed(writer)
         try:
-            writer.finish()
+            if writer is None:
+                writer = self._archive.storage.writer()
+                writer.write_all(pieces)
+            by_intake = bool(pieces) and takes(self._archive.index, self._archive.storage, stored_size)
+            writer.finish(durable=not by_intake)
         except BaseException:
-            writer.discard()
+            if writer is not None:
+                writer.discard()
             raise
-        return Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, size, md5)
+        file = Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, size, md5)
+        return file, b"".join(pieces) if by_intake else None
 
-    def _compressed(self) -> tuple[int, str, LocalWriter]:
-        plain = self._writer
-        writer = self._archive.storage.writer()
+    def _compressed(self, plain: LocalWriter | None) -> tuple[LocalWriter | None, list[bytes], int, str]:
+        """The compressed form, in a file of its own if the plain one is in a file, otherwise in memory."""
         md5 = hashlib.md5(usedforsecurity=False)
+        pieces: list[bytes] = []
+        writer = None if plain is None else self._archive.storage.writer()
+        stored_size = 0
         try:
-            for piece in compression.compressed_pieces(self._plain_pieces(), self.size):
+            for piece in compression.compressed_pieces(self._plain_pieces(plain), self.size):
                 md5.update(piece)
-                writer.write(piece)
+                stored_size += len(piece)
+                if writer is None:
+                    pieces.append(piece)
+                else:
+                    writer.write(piece)
         except BaseException:
-            writer.discard()
+            if writer is not None:
+                writer.discard()
             raise
-        if plain is not None:
-            plain.discard()
-        return writer.size, md5.hexdigest() if self._md5 is not None else "", writer
+        finally:
+            if plain is not None:
+                plain.discard()
+        return writer, pieces, stored_size, md5.hexdigest() if self._md5 is not None else ""
 
-    def _plain_pieces(self) -> Iterator[Buffer]:
-        if self._writer is None:
+    def _plain_pieces(self, plain: LocalWriter | None) -> Iterator[Buffer]:
+        if plain is None:
             yield from self._pieces
             return
-        with self._writer.view() as view:
+        with plain.view() as view:
             for start in range(0, len(view), _PIECE):
                 yield view[start : start + _PIECE]
 

@@ -1,4 +1,4 @@
-"""The archive's periodic work: resources become stable, files of deleted resources go.
+"""The archive's periodic work: files reach the disk, resources become stable, files of deleted ones go.
 
 Every process runs this thread; the database sees to it that each thing happens once. A sweep that fails is
 tried again at the next turn, and says so in the log once, not at every turn.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from ithil.archive import clock
+from ithil.archive import clock, intake
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -32,7 +32,10 @@ def settle(archive: Archive) -> int:
 
 
 def remove_files(archive: Archive, owner: str, delay: float = REMOVAL_DELAY) -> int:
-    """Remove files whose rows are gone for `delay` seconds, if no other process is at it; gives how many."""
+    """Remove files whose rows are gone for `delay` seconds, if no other process is at it; gives how many.
+
+    Raises IndexUnavailable, or StorageUnavailable if not one of them can be removed.
+    """
     seconds, _ = clock.now()
     with archive.index.read() as session:
         waiting = sweeps.waiting_files(session, seconds - delay, REMOVAL_BATCH)
@@ -40,11 +43,19 @@ def remove_files(archive: Archive, owner: str, delay: float = REMOVAL_DELAY) -> 
         lambda session: sweeps.take_lease(session, "remove-files", owner, seconds, LEASE_SECONDS)
     ):
         return 0
+    removed: list[str] = []
+    failure: ArchiveError | None = None
     for uuid, _ in waiting:
         archive.cache.drop(uuid)
-        archive.storage.remove(uuid)
-    archive.index.write(lambda session: sweeps.forget_files(session, [uuid for uuid, _ in waiting]))
-    return len(waiting)
+        try:
+            archive.storage.remove(uuid)
+            removed.append(uuid)
+        except ArchiveError as error:
+            failure = error  # it stays on the list; the others must not wait for it
+    archive.index.write(lambda session: sweeps.forget_files(session, removed))
+    if failure is not None and not removed:
+        raise failure
+    return len(removed)
 
 
 class Sweeper:
@@ -69,16 +80,21 @@ class Sweeper:
 
     def _run(self) -> None:
         interval = self._archive.settings.ithil.stability_sweep_seconds
-        failing = False
-        while not self._stopping.wait(0.0 if self._once_more else interval):
+        failing = more = False
+        while not self._stopping.wait(0.0 if more else interval):
             try:
-                settled, removed = settle(self._archive), remove_files(self._archive, self._owner)
-                self._once_more = removed >= REMOVAL_BATCH or settled > 0
+                more = self._sweep()
                 failing = False
             except ArchiveError as error:
-                self._once_more = False
+                more = False
                 if not failing:
                     log.error("The sweeps of the archive fail and will be tried again: %s", error)
                 failing = True
 
-    _once_more = False
+    def _sweep(self) -> bool:
+        """Do what is due; whether more of it is waiting already."""
+        archive = self._archive
+        intake.settle(archive.index, archive.storage)
+        settled = settle(archive)
+        removed = remove_files(archive, self._owner)
+        return settled > 0 or removed >= REMOVAL_BATCH

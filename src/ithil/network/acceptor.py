@@ -113,6 +113,9 @@ class Acceptor:
                 self._listeners.append(_listening_socket(host, port, self._config))
         except OSError:
             self._close_listeners()
+            self._selector.close()
+            self._wake_receiver.close()
+            self._wake_sender.close()
             raise
         self._wake_receiver.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)

@@ -7,7 +7,7 @@ is never held here: each read is handed to the handler's sink as views into the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ithil.network import status
@@ -198,6 +198,11 @@ class Conversation:
                 self._transport.flush()
                 raise AssociationAborted(PROVIDER, 2, by_peer=False)
 
+    @property
+    def contexts(self) -> Mapping[int, PresentationContext]:
+        """The accepted presentation contexts."""
+        return self._transport.association.contexts
+
     def take_cancel(self) -> bool:
         """Whether a C-CANCEL has arrived. Another request now breaks the agreed window of one operation."""
         message = self._transport.poll()
@@ -225,6 +230,11 @@ class AssociationResponder:
         self._cancelled = False
         self.is_final = False
         """Whether the final response has been sent."""
+
+    @property
+    def contexts(self) -> Mapping[int, PresentationContext]:
+        """See `Responder.contexts`."""
+        return self._conversation.contexts
 
     def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
         """See `Responder.send`."""

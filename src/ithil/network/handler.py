@@ -6,7 +6,7 @@ it may keep state without locks, and blocking in it delays nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -58,6 +58,10 @@ class StoreSink(Protocol):
 
 class Responder(Protocol):
     """The way back to the peer while one request is handled."""
+
+    @property
+    def contexts(self) -> Mapping[int, PresentationContext]:
+        """The association's accepted presentation contexts, of which `request` needs one."""
 
     def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
         """Send a response, pending or final; build it with `request.response(status)`."""

@@ -68,6 +68,7 @@ class Transport:
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._buffer = memoryview(bytearray(buffer_size))
         self._events: deque[Event] = deque(events)
+        self._woken = False
         tune(sock)
         self.set_timeout(timeout)
 
@@ -113,6 +114,9 @@ class Transport:
         If `data_set` itself raises, the message cannot be completed any more: the association is aborted and
         the exception goes on to the caller.
         """
+        if self.association.is_over:
+            # What ended it was read behind the request that is being answered now.
+            raise self._pending_end()
         try:
             for chunk in self.association.message_chunks(context_id, command, data_set):
                 self._send(chunk)
@@ -131,7 +135,8 @@ class Transport:
             self._send(data)
 
     def wake(self) -> None:
-        """Make a read that blocks in another thread end, as if the peer had closed its side."""
+        """Make a read that blocks in another thread end with `AssociationLost`; sending is still possible."""
+        self._woken = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
@@ -147,6 +152,7 @@ class Transport:
         """
         deadline = time.monotonic() + linger
         with suppress(OSError, AssociationLost, AssociationTimeout, ValueError):
+            self._socket.settimeout(max(linger, 1))
             self.flush()
             if linger:
                 self._socket.shutdown(socket.SHUT_WR)
@@ -164,6 +170,8 @@ class Transport:
             raise AssociationTimeout("the peer said nothing for too long") from None
         except OSError:
             size = 0
+        if not size and self._woken:
+            raise AssociationLost("stopped by this side")
         association = self.association
         self._events.extend(association.receive_data(self._buffer[:size]))
         if not size:
@@ -190,6 +198,13 @@ class Transport:
         poller = select.poll()
         poller.register(self._socket, select.POLLIN)
         return bool(poller.poll(0))
+
+    def _pending_end(self) -> Exception:
+        while self._events:
+            event = self._events.popleft()
+            if not isinstance(event, MessageStarted | DataReceived | MessageComplete):
+                return self._ending(event)
+        return AssociationLost("the association is over")
 
     def _ending(self, event: Event) -> Exception:
         match event:

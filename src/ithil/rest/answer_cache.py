@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 OVERHEAD = 1000  # bytes that an entry costs beside its body
 LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
@@ -18,16 +17,20 @@ LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """The two ASGI messages of an answer, ready to be sent any number of times.
+    """The headers and the body of a 200 answer, ready to be sent any number of times.
 
-    With `file_of` the body is not kept here: it is the stored file of that instance, which the storage keeps
-    in a cache of its own.
+    With `file` the body is not kept here: it is the stored file of that UUID, which the archive keeps in a
+    cache of its own.
     """
 
-    start: dict[str, Any]
-    body: dict[str, Any]
-    size: int
-    file_of: str | None = None
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    file: str | None = None
+    head: bytes = field(init=False)  # status line and headers as they go over the wire
+
+    def __post_init__(self) -> None:
+        lines = [b"%s: %s\r\n" % header for header in self.headers]
+        object.__setattr__(self, "head", b"".join([b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"]))
 
 
 class AnswerCache:
@@ -53,17 +56,17 @@ class AnswerCache:
         """Keep an answer that was made from the index at `version` or later."""
         if version is None or version != self._version:
             return
-        cost = answer.size + OVERHEAD
+        cost = len(answer.body) + OVERHEAD
         if cost > self._capacity // LARGEST_SHARE:
             return
         before = self._entries.pop(key, None)
         if before is not None:
-            self._size -= before.size + OVERHEAD
+            self._size -= len(before.body) + OVERHEAD
         self._entries[key] = answer
         self._size += cost
         while self._size > self._capacity:
             _, oldest = self._entries.popitem(last=False)
-            self._size -= oldest.size + OVERHEAD
+            self._size -= len(oldest.body) + OVERHEAD
 
     def _restart(self, version: object | None) -> None:
         self._version = version

@@ -8,7 +8,7 @@ from ithil.archive import changes
 from ithil.archive.model import Change
 from ithil.rest import answers
 from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest, lenient_number, words
+from ithil.rest.request import RestRequest, number, words
 from ithil.rest.routing import Parameter, Route
 
 DEFAULT_LIMIT = 100
@@ -49,16 +49,16 @@ def routes() -> list[Route]:
 
 
 def get_changes(request: RestRequest) -> Answer:
-    """`GET /changes`. What is wrong with a number of the query counts as if it were not there."""
+    """`GET /changes`. If `since` or `limit` is no number, both count as if they were not there."""
     query = request.query
     kinds = words(query, "type")
-    to = lenient_number(query, "to", -1)
+    since, limit = _since_and_limit(query)
     found = changes.page(
         request.context.archive,
-        since=lenient_number(query, "since", 0),
-        limit=lenient_number(query, "limit", DEFAULT_LIMIT),
+        since=since,
+        limit=limit,
         last="last" in query,
-        to=to if to >= 0 else None,
+        to=number(query, "to", 0) if "to" in query else None,
         kinds=kinds if kinds and "all" not in map(str.lower, kinds) else None,
     )
     body: dict[str, Any] = {
@@ -69,6 +69,13 @@ def get_changes(request: RestRequest) -> Answer:
     if found.changes and found.first is not None:
         body["First"] = found.first
     return answers.json(request, body)
+
+
+def _since_and_limit(query: dict[str, str]) -> tuple[int, int]:
+    since, limit = number(query, "since", 0), number(query, "limit", DEFAULT_LIMIT)
+    if since is None or limit is None:
+        return 0, DEFAULT_LIMIT
+    return since, limit
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -90,7 +97,7 @@ def delete_changes(request: RestRequest) -> Answer:
 
 def get_exports(request: RestRequest) -> Answer:
     """`GET /exports`: nothing is logged (`LogExportedResources` is not honoured), so the log is empty."""
-    since = 0 if "last" in request.query else lenient_number(request.query, "since", 0)
+    since = 0 if "last" in request.query else _since_and_limit(request.query)[0]
     return answers.json(request, {"Done": True, "Exports": [], "Last": since})
 
 

@@ -8,20 +8,19 @@ else there is one with all of it.
 
 from __future__ import annotations
 
-import struct
-
-from ithil.dicom import uids
+from ithil.archive import retrieve
+from ithil.archive.model import Attachment
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import parse_tag
 from ithil.rest import answers, errors
-from ithil.rest.answers import Answer
+from ithil.rest.answers import Answer, FilePart
 from ithil.rest.errors import RestError
-from ithil.rest.header import file_until_pixel_data, find_instance, parse, whole_file
+from ithil.rest.header import PixelData, dicom_file, find_instance, read_header, read_whole
 from ithil.rest.request import RestRequest
 from ithil.rest.routing import Route, split
 
-PIXEL_DATA = 0x7FE00010
-_ITEM = 0xFFFEE000
+PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+FIRST_PIXEL_DATA = PIXEL_DATA[0]
 _SWAPPED = {"US": 2, "SS": 2, "AT": 2, "OW": 2, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4} | {
     "FD": 8,
     "OD": 8,
@@ -50,13 +49,13 @@ def get_content(request: RestRequest) -> Answer:
     archive = request.context.archive
     instance = find_instance(archive, request.arguments["id"])
     steps = _steps(request.arguments.get("path", ""))
-    if steps and steps[0] == PIXEL_DATA:
-        parsed = parse(archive, whole_file(archive, instance), whole=True)
-        pixels = parsed.find(PIXEL_DATA)
-        if pixels is not None and pixels.items is None:
-            return _pixel_data(request, parsed, pixels, steps[1:])
-    else:
-        parsed = parse(archive, file_until_pixel_data(archive, instance))
+    if steps and steps[0] < FIRST_PIXEL_DATA:
+        return _walk(request, read_header(archive, instance), steps)
+    parsed, pixels = read_whole(archive, instance)
+    if steps and pixels is not None and steps[0] == pixels.tag:
+        return _fragment(request, dicom_file(instance), pixels, parsed.big_endian, steps[1:])
+    if steps and steps[0] in PIXEL_DATA:
+        return _whole_value(request, parsed, steps)
     return _walk(request, parsed, steps)
 
 
@@ -93,42 +92,39 @@ def _walk(request: RestRequest, parsed: Dataset, steps: list[int]) -> Answer:
         return answers.missing()
     if element.items is not None:
         return answers.json(request, [str(number) for number in range(len(element.items))])
-    return Answer(_little_endian(parsed, element), answers.BINARY)
-
-
-def _pixel_data(request: RestRequest, parsed: Dataset, pixels: Element, steps: list[int]) -> Answer:
-    if uids.transfer_syntax(parsed.transfer_syntax_uid).encapsulated:
-        fragments = _fragments(pixels.value)
-    else:
-        fragments = [(0, len(pixels.value))]
-    if not steps:
-        return answers.json(request, [str(number) for number in range(len(fragments))])
-    if len(steps) > 1 or not 0 <= steps[0] < len(fragments):
-        return answers.missing()
-    start, end = fragments[steps[0]]
-    if (start, end) == (0, len(pixels.value)):
-        return Answer(_little_endian(parsed, pixels), answers.BINARY)
-    return Answer(bytes(pixels.value[start:end]), answers.BINARY)
-
-
-def _fragments(value: memoryview) -> list[tuple[int, int]]:
-    """Start and end of each item of encapsulated pixel data."""
-    found = []
-    position = 0
-    while position + 8 <= len(value):
-        group, element, length = struct.unpack_from("<HHL", value, position)
-        position += 8
-        if group << 16 | element != _ITEM or position + length > len(value):
-            break
-        found.append((position, position + length))
-        position += length
-    return found
-
-
-def _little_endian(parsed: Dataset, element: Element) -> bytes:
     value = bytes(element.value)
-    size = _SWAPPED.get(element.vr)
-    if not parsed.big_endian or size is None or len(value) % size:
+    return Answer(little_endian(value, element.vr) if parsed.big_endian else value, answers.BINARY)
+
+
+def _fragment(
+    request: RestRequest, file: Attachment, pixels: PixelData, big_endian: bool, steps: list[int]
+) -> Answer:
+    """Pixel data that lies in the file: its items, or one of them straight from the storage."""
+    if not steps:
+        return answers.json(request, [str(number) for number in range(len(pixels.fragments))])
+    if len(steps) > 1 or not 0 <= steps[0] < len(pixels.fragments):
+        return answers.missing()
+    start, end = pixels.fragments[steps[0]]
+    if big_endian:
+        value = retrieve.read(request.context.archive, file, start, end)
+        return Answer(little_endian(value, pixels.vr), answers.BINARY)
+    return Answer(FilePart(file, start, end), answers.BINARY)
+
+
+def _whole_value(request: RestRequest, parsed: Dataset, steps: list[int]) -> Answer:
+    """Pixel data that has no place of its own in the file, since the data set is deflated."""
+    element = parsed.find(steps[0])
+    if element is None or len(steps) > 2 or steps[1:] not in ([], [0]):
+        return answers.missing()
+    if len(steps) == 1:
+        return answers.json(request, ["0"])
+    return Answer(bytes(element.value), answers.BINARY)
+
+
+def little_endian(value: bytes, vr: str) -> bytes:
+    """A big endian value of any number of numbers, with their bytes in the other order."""
+    size = _SWAPPED.get(vr)
+    if size is None or len(value) % size:
         return value
     swapped = bytearray(len(value))
     for place in range(size):

@@ -1,23 +1,48 @@
-"""Reading the header of a stored instance: everything before the value of its pixel data.
+"""Reading the data set of a stored instance without the value of its pixel data.
 
-Only that part of the file is read, since the index remembers where the pixel data begins.
+The index remembers where the pixel data begins, so only what comes before (and, if asked for, behind) it is
+read from the storage, however large the file is.
 """
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
+
 from ithil.archive import resources, retrieve
 from ithil.archive.archive import Archive
-from ithil.archive.model import Resource
+from ithil.archive.model import Attachment, Resource
 from ithil.dicom import dataset
-from ithil.dicom.dataset import Dataset
+from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.encoding import ScanLimits
+from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
+from ithil.dicom.scan import Scan, scan
 from ithil.rest import errors
 from ithil.rest.errors import RestError
 from ithil.rest.names import DICOM
 
 _PIXEL_DATA_OFFSET = 14  # metadata
 _ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
+_ITEM = 0xFFFEE000
+_SEQUENCE_END = 0xFFFEE0DD
+_MOST_FRAGMENTS = 1_000_000
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelData:
+    """Where the pixel data of a file is.
+
+    `fragments` are first byte and the one after the last of each item; native pixel data has one. `end` is
+    where the data set goes on.
+    """
+
+    tag: int
+    vr: str
+    fragments: list[Range]
+    end: int
 
 
 def find_instance(archive: Archive, instance_id: str) -> Resource:
@@ -28,37 +53,93 @@ def find_instance(archive: Archive, instance_id: str) -> Resource:
     return instance
 
 
-def file_until_pixel_data(archive: Archive, instance: Resource) -> bytes:
-    """The file up to and including the header of the pixel data; all of it if there is none."""
+def dicom_file(instance: Resource) -> Attachment:
+    """The DICOM file of an instance. Raises RestError (inexistent file)."""
     file = instance.attachments.get(DICOM)
     if file is None:
         raise RestError(errors.INEXISTENT_FILE)
+    return file
+
+
+def start_of_file(archive: Archive, instance: Resource) -> bytes:
+    """The file up to and including the header of the pixel data; all of it if there is none."""
+    file = dicom_file(instance)
     offset = instance.metadata.get(_PIXEL_DATA_OFFSET)
     if offset is None or not offset.value.isdigit():
         return retrieve.read(archive, file)
     return retrieve.read(archive, file, 0, int(offset.value) + _ELEMENT_HEADER)
 
 
-def whole_file(archive: Archive, instance: Resource) -> bytes:
-    """The whole file."""
-    file = instance.attachments.get(DICOM)
-    if file is None:
-        raise RestError(errors.INEXISTENT_FILE)
-    return retrieve.read(archive, file)
+def read_header(archive: Archive, instance: Resource) -> Dataset:
+    """The elements up to the pixel data, whose value is left empty. Raises DicomError."""
+    start = start_of_file(archive, instance)
+    try:
+        return _parse(archive, start)
+    except DicomError:
+        # Pixel data of floating point numbers is an element like any other to the parser.
+        if len(start) == dicom_file(instance).uncompressed_size:
+            raise
+        return _parse(archive, retrieve.read(archive, dicom_file(instance)))
 
 
-def parse(archive: Archive, content: bytes, *, whole: bool = False) -> Dataset:
-    """The data set in `content`, with the limits and the encoding of the settings.
+def read_whole(archive: Archive, instance: Resource) -> tuple[Dataset, PixelData | None]:
+    """All elements, those after the pixel data too, and where the pixel data is.
 
-    With `whole`, what comes after the pixel data is there as well. Raises DicomError.
+    None if there is no pixel data with a place of its own in the file; if it is there nevertheless (in a
+    deflated data set), its element has its value. Raises DicomError.
     """
-    settings = archive.settings
+    file = dicom_file(instance)
+    start = start_of_file(archive, instance)
+    if len(start) >= file.uncompressed_size:
+        return _parse(archive, start, whole=True), None
+    found = scan(start, frozenset(), limits=_limits(archive), total_size=file.uncompressed_size)
+    pixels = _locate(archive, file, found)
+    parsed = read_header(archive, instance)
+    if pixels.end < file.uncompressed_size:
+        parsed.elements += _behind(archive, file, found, pixels.end)
+    return parsed, pixels
+
+
+def _locate(archive: Archive, file: Attachment, found: Scan) -> PixelData:
+    position = found.pixel_value_offset
+    if position is None or found.pixel_data_tag is None:
+        raise DicomError("The pixel data is not where the index says")
+    if found.pixel_value_length is not None:
+        end = position + found.pixel_value_length
+        return PixelData(found.pixel_data_tag, found.pixel_data_vr, [(position, end)], end)
+    fragments: list[Range] = []
+    while len(fragments) < _MOST_FRAGMENTS:
+        item = retrieve.read(archive, file, position, position + 8)
+        if len(item) < 8:
+            raise DicomError("The fragments of the pixel data have no end")
+        group, element, length = struct.unpack("<HHL", item)
+        position += 8
+        if group << 16 | element == _SEQUENCE_END:
+            return PixelData(found.pixel_data_tag, found.pixel_data_vr, fragments, position)
+        if group << 16 | element != _ITEM or position + length > file.uncompressed_size:
+            raise DicomError("A fragment of the pixel data is damaged")
+        fragments.append((position, position + length))
+        position += length
+    raise DicomError("The pixel data has too many fragments")
+
+
+def _behind(archive: Archive, file: Attachment, found: Scan, end: int) -> list[Element]:
+    """The elements after the pixel data."""
+    tail = retrieve.read(archive, file, end, file.uncompressed_size)
+    return dataset.parse_span(tail, 0, len(tail), implicit=found.implicit, big_endian=found.big_endian)
+
+
+def _parse(archive: Archive, content: bytes, *, whole: bool = False) -> Dataset:
     return dataset.parse(
         content,
         stop_at_pixel_data=not whole,
-        limits=ScanLimits(
-            maximum_depth=settings.ithil.maximum_sequence_depth,
-            maximum_elements=settings.ithil.maximum_elements,
-        ),
-        default_encoding=settings.default_encoding,
+        limits=_limits(archive),
+        default_encoding=archive.settings.default_encoding,
+    )
+
+
+def _limits(archive: Archive) -> ScanLimits:
+    settings = archive.settings.ithil
+    return ScanLimits(
+        maximum_depth=settings.maximum_sequence_depth, maximum_elements=settings.maximum_elements
     )

@@ -8,7 +8,7 @@ from ithil.dicom.tags_format import Format
 from ithil.rest import answers, errors
 from ithil.rest.answers import Answer
 from ithil.rest.errors import RestError
-from ithil.rest.header import file_until_pixel_data, find_instance, parse, whole_file
+from ithil.rest.header import find_instance, read_header, read_whole, start_of_file
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import tag_format
 from ithil.rest.routing import Parameter, Route
@@ -65,7 +65,7 @@ def get_header(request: RestRequest) -> Answer:
     """`GET /instances/{id}/header`: group 0002 (PS3.10 7.1) without what is binary."""
     archive = request.context.archive
     instance = find_instance(archive, request.arguments["id"])
-    meta = dataset.parse_meta(file_until_pixel_data(archive, instance))
+    meta = dataset.parse_meta(start_of_file(archive, instance))
     meta.elements = [element for element in meta.elements if element.vr != "OB"]
     return answers.json(request, tags_format.format_dataset(meta, tag_format(request.query, Format.FULL)))
 
@@ -75,8 +75,7 @@ def _tags(request: RestRequest, form: Format) -> Answer:
     shown = tag_list(request.query.get("ignore-length", ""), ",")
     instance = find_instance(archive, request.arguments["id"])
     whole = boolean(request.query, "whole")
-    content = whole_file(archive, instance) if whole else file_until_pixel_data(archive, instance)
-    parsed = parse(archive, content, whole=whole)
+    parsed = read_whole(archive, instance)[0] if whole else read_header(archive, instance)
     return answers.json(request, tags_format.format_dataset(parsed, form, ignore_length=shown))
 
 

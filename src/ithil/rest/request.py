@@ -112,12 +112,14 @@ def unsigned(query: dict[str, str], name: str, default: int) -> int:
     return max(number, 0)
 
 
-def lenient_number(query: dict[str, str], name: str, default: int) -> int:
-    """A number of the change log's arguments: whatever is wrong with it, the default is taken instead."""
-    value = query.get(name, "")
-    if not _INTEGER.match(value) or not 0 <= int(value) <= _LARGEST:
+def number(query: dict[str, str], name: str, default: int) -> int | None:
+    """A number as the change log reads it: a negative one counts as 0, None is told for what is none."""
+    value = query.get(name)
+    if value is None:
         return default
-    return int(value)
+    if not _INTEGER.match(value) or int(value) > _LARGEST:
+        return None
+    return max(int(value), 0)
 
 
 def page(query: dict[str, str]) -> tuple[int, int]:

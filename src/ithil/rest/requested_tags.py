@@ -19,7 +19,7 @@ from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format, format_dataset, format_values
 from ithil.rest import errors
 from ithil.rest.errors import RestError
-from ithil.rest.header import file_until_pixel_data, parse
+from ithil.rest.header import read_header
 
 _MODALITY = 0x00080060
 _SOP_CLASS = 10  # metadata
@@ -68,7 +68,7 @@ class RequestedTags:
             instance = resources.read(self.archive, Level.INSTANCE, below[0]) if below else None
         if instance is None:
             return {}
-        parsed = parse(self.archive, file_until_pixel_data(self.archive, instance))
+        parsed = read_header(self.archive, instance)
         # The character set is kept for decoding and taken out again.
         kept = [element for element in parsed.elements if element.tag in tags or element.tag == 0x00080005]
         chosen = Dataset(kept, parsed.transfer_syntax_uid, parsed.big_endian, parsed.default_encoding)

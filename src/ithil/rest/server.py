@@ -16,6 +16,7 @@ from ithil.archive import retrieve
 from ithil.archive.archive import Archive
 from ithil.rest import answers, errors
 from ithil.rest.access import CHALLENGE, AccessControl, Visitor
+from ithil.rest.admission import RETRY_AFTER, Budget, Busy, share_of
 from ithil.rest.answer_cache import AnswerCache, CachedAnswer
 from ithil.rest.answers import Answer, FilePart
 from ithil.rest.body import Body, ClientGone, Receive, whole
@@ -26,6 +27,7 @@ from ithil.rest.names import Names
 from ithil.rest.request import RestRequest, parse_query
 from ithil.rest.routes import table
 from ithil.rest.routing import METHODS, Route, Router, split
+from ithil.rest.uploads import HELD_BYTES
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -38,6 +40,7 @@ WHOLE_FILE_BYTES = 4 * 1024 * 1024
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _OVERRIDES = ("PUT", "DELETE")
+_WITH_BODY = ("POST", "PUT")
 
 
 class RestApp:
@@ -48,6 +51,7 @@ class RestApp:
         self._access = access
         self._cache = AnswerCache(cache_bytes)
         self._described = context.settings.http_describe_errors
+        self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
 
     @property
@@ -71,22 +75,39 @@ class RestApp:
         key = version = None
         if scope["method"] == "GET" and _UNCACHED_HEADERS.isdisjoint(raw_headers):
             version = self.context.archive.index.version()
-            key = (scope["path"], scope["query_string"], raw_headers.get(b"accept"))
-            cached = self._cache.get(key, version)
-            if cached is not None and await self._send_cached(send, cached):
+            query = scope["query_string"]
+            url = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+            key = (url, raw_headers.get(b"accept"))
+            known = self._known(key, version)
+            if known is not None:
+                answer, content = known
+                await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+                await send({"type": "http.response.body", "body": content})
                 return
         await self._serve(scope, raw_headers, visitor, receive, send, key, version)
 
-    async def _send_cached(self, send: Send, cached: CachedAnswer) -> bool:
-        body = cached.body
-        if cached.file_of is not None:
-            content = self.context.archive.cache.get(cached.file_of)
-            if content is None:
-                return False
-            body = {"type": "http.response.body", "body": content}
-        await send(cached.start)
-        await send(body)
-        return True
+    def quick_answer(
+        self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
+    ) -> tuple[bytes, bytes] | None:
+        """Head and body of the answer to a GET as they go over the wire, if it is known already.
+
+        For `http_protocol`, which asks before it makes an ASGI request. Everything that is decided for an
+        ASGI request is decided here as well; None means that it takes one.
+        """
+        if self._access.admit({"client": client}, headers) is None or not _UNCACHED_HEADERS.isdisjoint(
+            headers
+        ):
+            return None
+        known = self._known((url, headers.get(b"accept")), self.context.archive.index.version())
+        return None if known is None else (known[0].head, known[1])
+
+    def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, bytes] | None:
+        """A kept answer and its body."""
+        cached = self._cache.get(key, version)
+        if cached is None or cached.file is None:
+            return None if cached is None else (cached, cached.body)
+        content = self.context.archive.cache.get(cached.file)
+        return None if content is None else (cached, content)
 
     async def _serve(
         self,
@@ -114,6 +135,8 @@ class RestApp:
             first = await self._first_piece(answer)
         except ClientGone:
             return
+        except Busy:
+            answer, first = Answer(status=503, headers={"Retry-After": str(RETRY_AFTER)}), b""
         except _EarlyAnswer as early:
             answer, first = early.answer, b""
         except Exception as error:
@@ -134,16 +157,19 @@ class RestApp:
             if request.method == "GET" and not found.node.routes:
                 return answers.json(request, found.node.child_names), True
             return Answer(status=405, headers={"Allow": found.node.allowed}), False
-        boundary = boundary_of(request.headers.get("content-type", "")) if request.method == "POST" else None
-        if boundary is not None:
-            return await self._replay(request, route, body, boundary), False
-        return await self._run(request, route, body.chunks()), route.cacheable
+        if request.method not in _WITH_BODY:
+            return await self._run(request, route, body.chunks()), route.cacheable
+        with self._budget.share(share_of(body, HELD_BYTES if route.streaming else 0)):
+            boundary = boundary_of(request.headers.get("content-type", ""))
+            if boundary is not None and request.method == "POST":
+                return await self._replay(request, route, body, boundary), False
+            return await self._run(request, route, body.chunks()), False
 
     async def _run(self, request: RestRequest, route: Route, chunks: AsyncIterator[bytes]) -> Answer:
         if route.streaming:
             streamed: Answer = await route.handler(request, chunks)
             return streamed
-        request.body = await whole(chunks) if request.method in ("POST", "PUT") else b""
+        request.body = await whole(chunks) if request.method in _WITH_BODY else b""
         answer: Answer = await self.context.in_thread(route.handler, request)
         return answer
 
@@ -171,13 +197,11 @@ class RestApp:
         return retrieve.read(archive, part.attachment, start, min(end, part.end))
 
     def _remember(self, key: object, version: object | None, answer: Answer) -> None:
-        start = {"type": "http.response.start", "status": answer.status, "headers": _headers(answer)}
         part = answer.body
         if not isinstance(part, FilePart):
-            body = {"type": "http.response.body", "body": part}
-            self._cache.put(key, version, CachedAnswer(start, body, len(part)))
+            self._cache.put(key, version, CachedAnswer(_headers(answer), part))
         elif not part.raw and part.end - part.start == part.attachment.uncompressed_size:
-            self._cache.put(key, version, CachedAnswer(start, {}, 0, part.attachment.uuid))
+            self._cache.put(key, version, CachedAnswer(_headers(answer), b"", part.attachment.uuid))
 
     async def _send(
         self, send: Send, answer: Answer, first: bytes | None, *, head_only: bool = False

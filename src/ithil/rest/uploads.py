@@ -26,6 +26,9 @@ from ithil.rest.unzip import is_zip, store_members
 PIECE = 1024 * 1024
 """Bytes that are gathered before a worker thread is asked to write them; smaller bodies stay in memory."""
 
+HELD_BYTES = 3 * PIECE
+"""Bytes of a body that are in memory at the same time."""
+
 
 async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
     """The handler of `POST /instances`; `chunks` is the body as it arrives.

@@ -33,6 +33,7 @@ class Record:
     """What all associations of one listener did."""
 
     stored: dict[str, bytes] = field(default_factory=dict)
+    opened: int = 0
     discarded: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
@@ -50,7 +51,7 @@ POLICY = Policy(
 
 
 class RecordingHandler:
-    """Stores in memory, echoes, finds two matches, and misbehaves where an instance UID or AE title asks for it."""
+    """Stores in memory, echoes, finds two matches, and misbehaves where a UID or AE title asks for it."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -69,6 +70,7 @@ class RecordingHandler:
             raise Refusal(status.OUT_OF_RESOURCES, "full")
         if command.sop_instance_uid == "9.2":
             raise RuntimeError("open")
+        self.record.opened += 1
         return MemorySink(self.record, command)
 
     def handle(
@@ -94,7 +96,8 @@ class RecordingHandler:
                 Priority=0,
                 AffectedSOPInstanceUID="1.2.3",
             )
-            answer = responder.request(3, store, [b"image", b"data"])
+            target = next(one for one in responder.contexts.values() if one.local_scu)
+            answer = responder.request(target.id, store, [b"image", b"data"])
             responder.send(command.response(answer.status))
         elif command.field == CommandField.N_GET:
             return  # forgets to answer

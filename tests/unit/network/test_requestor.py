@@ -169,9 +169,8 @@ def test_a_source_that_breaks_aborts_the_association():
 
 def test_an_exception_in_the_block_aborts():
     with listening() as (_, record, port):
-        with pytest.raises(KeyError), open_association(port) as peer:
-            peer.echo()
-            raise KeyError
+        with pytest.raises(NoAcceptedContext), open_association(port) as peer:
+            peer.context_for("1.2.3.4")
         wait_until(lambda: record.outcomes == [Outcome.ABORTED_BY_PEER])
 
 

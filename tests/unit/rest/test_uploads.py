@@ -340,6 +340,7 @@ def ask(client: Client, messages: list[dict[str, Any]], headers: list[tuple[byte
         "type": "http",
         "method": "POST",
         "path": "/instances",
+        "raw_path": b"/instances",
         "query_string": b"",
         "headers": headers,
         "client": ("127.0.0.1", 1),

@@ -7,10 +7,13 @@ before it draws numbers and holds it until its commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Session, Statement
@@ -41,13 +44,21 @@ _INSERT = Statement(
         {name: sa.bindparam(name) for name in ("kind", "level", "resource", "public_id", "date")}
     )
 )
-_CLEAR = Statement(sa.delete(t.changes))
 _NEWEST = Statement(sa.select(sa.func.max(_c.seq)).where(_c.kind != HIDDEN))
-# The greatest number ever given, which outlives the entries.
-_LAST_SEQ = Statement(
-    sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'changes'"),
-    postgresql=sa.text("SELECT last_value FROM changes_seq_seq WHERE is_called"),
-)
+_GREATEST = Statement(sa.select(sa.func.max(_c.seq)))
+
+# Clearing the log must not make readers believe that it starts anew: the last number is kept as a property.
+_CLEARED = "LastChangeBeforeClear"
+_CLEAR = Statement(sa.delete(t.changes))
+_READ_CLEARED = Statement(sa.select(t.properties.c.value).where(t.properties.c.name == _CLEARED))
+
+
+def _keep(insert: Callable[[Any], Any]) -> Any:
+    statement = insert(t.properties).values(name=_CLEARED, value=sa.bindparam("value"))
+    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": statement.excluded.value})
+
+
+_KEEP_CLEARED = Statement(_keep(sqlite_insert), postgresql=_keep(postgresql_insert))
 
 
 def record(session: Session, entries: Sequence[Entry], date: str) -> None:
@@ -105,14 +116,22 @@ def page(
         statement = _BACKWARDS if backwards else _FORWARDS
     else:
         statement = _page(kinds, backwards=backwards)
-    values = {"since": since, "to": _END if to is None else to, "limit": limit + 1}
+    values = {
+        "since": min(since, _END),
+        "to": _END if to is None else max(-1, min(to, _END)),
+        "limit": min(limit, _END) + 1,
+    }
     rows = session.all(statement, values)
+    if not rows:
+        last = last_seq(session)
+        rows = session.all(statement, values)  # what was committed before `last` was asked for shows now
     done = len(rows) <= limit
     rows = rows[:limit]
     if backwards:
         rows.reverse()
     found = [Change(seq, kind, Level(level), public_id, date) for seq, kind, level, public_id, date in rows]
-    last = found[-1].seq if found else last_seq(session)
+    if found:
+        last = found[-1].seq
     return Changes(found, done, last, found[0].seq if found else None)
 
 
@@ -125,11 +144,20 @@ def newest(session: Session) -> Changes:
 
 
 def last_seq(session: Session) -> int:
-    """The greatest number that an entry ever had; 0 in a new archive."""
-    row = session.one(_LAST_SEQ)
+    """The greatest number that an entry ever had; 0 in a new archive.
+
+    Of those whose transactions are committed: the database's own sequence would also tell of numbers that
+    have been drawn and cannot be seen yet, and a reader who goes on from there would miss them.
+    """
+    row = session.one(_GREATEST)
+    if row is None or row[0] is None:
+        row = session.one(_READ_CLEARED)
     return int(row[0]) if row else 0
 
 
 def clear(session: Session) -> None:
     """Forget all entries. Their numbers are not used again."""
+    if session.dialect == "postgresql":
+        session.run(_LOCK)
+    session.run(_KEEP_CLEARED, {"value": str(last_seq(session))})
     session.run(_CLEAR)

@@ -11,7 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from ithil.archive.errors import CommitUncertain, IndexUnavailable
@@ -69,8 +69,8 @@ class Database(ABC):
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction of its own and commit it durably.
 
-        Raises IndexUnavailable when the database cannot be reached or stays locked, StorageFull when its
-        disk is full, and whatever `work` raises (after rolling back).
+        Raises IndexUnavailable when the database cannot be reached, stays locked or lets others go first at
+        every try, StorageFull when its disk is full, and whatever else `work` raises (after rolling back).
         """
         attempt = 0
         uncertain = False
@@ -80,10 +80,11 @@ class Database(ABC):
                     return self._try(work)
                 except Exception as error:
                     uncertain = uncertain or (self._committing and self._is_lost(error))
-                    self._abandon(error)
                     if attempt >= len(RETRY_DELAYS) or not self._worth_retrying(error):
                         if uncertain:
                             raise CommitUncertain("The database broke off during a commit") from error
+                        if isinstance(error, Retry) or self._is_clash(error):
+                            raise IndexUnavailable("The database is too busy with other transactions") from error
                         translated = self._translate(error)
                         if translated is not None:
                             raise translated from error
@@ -96,13 +97,22 @@ class Database(ABC):
         if self._writer is None:
             self._writer = self._guarded(self.connect)
         cursor = self._writer.cursor()
-        cursor.execute(self.begin)
-        result = work(Session(cursor, self.dialect))
-        self._committing = True
-        cursor.execute("COMMIT")
+        with self._turn():
+            cursor.execute(self.begin)
+            try:
+                result = work(Session(cursor, self.dialect))
+                self._committing = True
+                cursor.execute("COMMIT")
+            except BaseException as error:
+                self._abandon(error)
+                raise
         return result
 
-    def _abandon(self, error: Exception) -> None:
+    def _turn(self) -> AbstractContextManager[None]:
+        """Wait until no other process writes, where the database does not see to that well itself."""
+        return nullcontext()
+
+    def _abandon(self, error: BaseException) -> None:
         """Bring the writing connection back to rest after a failed transaction, or drop it."""
         if self._writer is None:
             return
@@ -164,7 +174,7 @@ class Database(ABC):
         """The archive's exception for a driver's one, or None for what is not the database's failure."""
 
     @abstractmethod
-    def _is_lost(self, error: Exception) -> bool:
+    def _is_lost(self, error: BaseException) -> bool:
         """Whether the connection is of no more use."""
 
     @abstractmethod

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from ithil.archive.index import intake
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
@@ -35,6 +36,7 @@ class NewInstance:
     instance: dict[str, Any]
     parent: Callable[[Level], dict[str, Any]]
     expects: bool  # whether the series announces how many instances it will have
+    content: bytes | None  # of the stored file, if it is not durable yet and goes into the intake
     overwrite: str  # Never, Always or IfChanged
     date: str  # YYYYMMDDTHHMMSS, UTC
     arrived_at: float
@@ -96,6 +98,8 @@ class Batch:
             if added is None:
                 raise Retry
         instance = added[0]
+        if new.content is not None:
+            intake.add(self._session, instance, row["file_uuid"], new.content)
         self._entries.append(
             Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE])
         )
@@ -165,6 +169,10 @@ class Batch:
     def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> None:
         """Take away the stored instance for which `new` comes; its parents stay."""
         files = remove_instance(self._session, instance)
+        # It may have come with this very batch; the log must not name what is not there.
+        self._entries = [
+            entry for entry in self._entries if (entry.level, entry.resource) != (Level.INSTANCE, instance)
+        ]
         queue_files(self._session, files, new.arrived_at)
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             growth = self._grow(level, ids[level], new, 0)

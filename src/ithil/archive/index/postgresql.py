@@ -45,7 +45,7 @@ class PostgresqlDatabase(Database):
             return IndexUnavailable(f"The database cannot be used ({type(error).__name__})")
         return None
 
-    def _is_lost(self, error: Exception) -> bool:
+    def _is_lost(self, error: BaseException) -> bool:
         if isinstance(error, psycopg.InterfaceError):
             return True
         # An error that the server answered with a code leaves the connection usable, except for the
@@ -57,7 +57,12 @@ class PostgresqlDatabase(Database):
     def _is_clash(self, error: Exception) -> bool:
         return isinstance(
             error,
-            (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation),
+            (
+                psycopg.errors.DeadlockDetected,
+                psycopg.errors.SerializationFailure,
+                psycopg.errors.UniqueViolation,
+                psycopg.errors.ForeignKeyViolation,  # the parent was deleted while the child was inserted
+            ),
         )
 
     def lacks_table(self, error: Exception) -> bool:

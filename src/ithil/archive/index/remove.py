@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ithil.archive.index import intake
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
@@ -53,6 +54,7 @@ class _Loss:
 def remove_instance(session: Session, instance: int) -> list[RemovedFile]:
     """Delete the row of one instance and all that hangs on it, without a look at its parents."""
     files = _take_hangings(session, Level.INSTANCE, [instance])
+    intake.drop(session, [instance])
     session.run(_DELETE[Level.INSTANCE], {"id": instance})
     return files
 
@@ -73,8 +75,12 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
     for step in chain.steps:
         if not session.all(_LOCK[step.level], {"id": step.id}):
             raise Retry  # deleted by another process since
+    if chain.remaining is not None and not session.all(_LOCK[chain.remaining.level], {"id": chain.remaining.id}):
+        raise Retry
+    # A sibling may have arrived before the locks were held, and must not go as well; or the last sibling went,
+    # and the parent has to go too.
     if _chain(session, level, found[0], public_id) != chain:
-        raise Retry  # a sibling arrived before the locks were held; it must not go as well
+        raise Retry
     target, level, public_id = chain.steps[-1].id, chain.steps[-1].level, chain.steps[-1].public_id
     remaining = chain.remaining
     gone = _descendants(session, level, target, public_id)
@@ -91,6 +97,7 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
         taken = _take_hangings(session, at, ids)
         files += taken
         if at == Level.INSTANCE:
+            intake.drop(session, ids)
             loss.disk_size = sum(file.compressed_size for file in taken)
             loss.uncompressed_size = sum(file.uncompressed_size for file in taken)
         session.run_many(_DELETE[at], [{"id": one} for one in ids])
@@ -99,7 +106,7 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
         _shrink_parents(session, Level(level - 1), parent[0], loss, date)
     queue_files(session, files, now)
     record(session, entries, date)
-    return Removed(remaining, files)
+    return Removed((remaining.level, remaining.public_id) if remaining is not None else None, files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ class _Chain:
     """A resource and the parents that go with it, from below; and the first parent that stays."""
 
     steps: tuple[_Step, ...]
-    remaining: tuple[Level, str] | None
+    remaining: _Step | None
 
 
 def _chain(session: Session, level: Level, resource: int, public_id: str) -> _Chain:
@@ -127,7 +134,7 @@ def _chain(session: Session, level: Level, resource: int, public_id: str) -> _Ch
         resource, public_id, children = row
         level = Level(level - 1)
         if children > 1:
-            return _Chain(tuple(steps), (level, public_id))
+            return _Chain(tuple(steps), _Step(level, resource, public_id))
         steps.append(_Step(level, resource, public_id))
     return _Chain(tuple(steps), None)
 

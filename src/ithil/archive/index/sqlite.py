@@ -7,6 +7,7 @@ Write-ahead logging lets readers and the one writer work at the same time, also 
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ class SqliteDatabase(Database):
         self.path = path
         self._durable = durable
         self._watch: sqlite3.Connection | None = None
+        self._queue_fd = -1  # the file on which writing processes wait for each other
 
     def connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -60,6 +62,9 @@ class SqliteDatabase(Database):
         if self._watch is not None:
             self._discard(self._watch)
             self._watch = None
+        if self._queue_fd >= 0:
+            os.close(self._queue_fd)
+            self._queue_fd = -1
 
     def _translate(self, error: Exception) -> Exception | None:
         if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.ProgrammingError):
@@ -71,12 +76,24 @@ class SqliteDatabase(Database):
             return None  # a mistake of ours, to be seen as such
         return IndexUnavailable(f"The index cannot be used ({getattr(error, 'sqlite_errorname', 'error')})")
 
-    def _is_lost(self, error: Exception) -> bool:
+    def _is_lost(self, error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT)
 
     def _is_clash(self, error: Exception) -> bool:
         return False  # the busy timeout has waited already
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # SQLite itself makes a second writer sleep and try again, for milliseconds each time. The lock of a
+        # file wakes it at once. It ends with the process that holds it, however that dies.
+        if self._queue_fd < 0:
+            self._queue_fd = os.open(f"{self.path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._queue_fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._queue_fd, fcntl.LOCK_UN)
 
     def lacks_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)

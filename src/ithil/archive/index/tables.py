@@ -141,6 +141,15 @@ instances = sa.Table(
     sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
 )
 
+# Small instances whose file is written but perhaps not on the disk yet: see archive/intake.py.
+intake = sa.Table(
+    "intake",
+    schema,
+    sa.Column("instance", Key, primary_key=True, autoincrement=False),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
 # All other files of resources.
 attachments = sa.Table(
     "attachments",

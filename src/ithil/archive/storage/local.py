@@ -11,6 +11,7 @@ exists already is made durable together with the file by ext4, XFS and Btrfs).
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import os
@@ -89,10 +90,10 @@ class LocalWriter:
         finally:
             os.close(fd)
 
-    def finish(self) -> None:
-        """Make the file durable (if the storage is told to) and close it."""
+    def finish(self, *, durable: bool = True) -> None:
+        """Close the file, after making it durable if both the caller and the storage want that."""
         try:
-            if self._storage.durable:
+            if durable and self._storage.durable:
                 os.fsync(self._fd)
             os.close(self._fd)
             self._fd = -1
@@ -161,6 +162,27 @@ class LocalStorage:
                 finally:
                     os.close(fd)
 
+    def restore(self, uuid: str, content: bytes) -> None:
+        """Write a file again, under the UUID that it had. Raises StorageFull, StorageUnavailable."""
+        self.remove(uuid)
+        writer = LocalWriter(self, uuid)
+        try:
+            writer.write(content)
+            writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+
+    def sync(self, uuids: Sequence[str]) -> None:
+        """Make files durable that were finished without being so. Raises StorageUnavailable."""
+        try:
+            if len(uuids) > 1 and _sync_file_system(self._base):
+                return
+            for uuid in uuids:
+                _sync_file(self.path(uuid))
+        except OSError as error:
+            raise refusal(error) from error
+
     def read(self, uuid: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes `start` to `end` (excluded; None: to the end) of a file. Raises FileMissing."""
         try:
@@ -210,6 +232,39 @@ class LocalStorage:
                         if len(entry.name) == 36 and entry.name[:4] == first.name + second.name:
                             status = entry.stat(follow_symlinks=False)
                             yield entry.name, status.st_size, status.st_mtime
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syncfs = getattr(_libc, "syncfs", None)  # Linux
+
+
+def _sync_file_system(folder: str) -> bool:
+    """Make all that was written to a file system durable; False where there is no call for that.
+
+    For many small files this is one commit of the file system's journal instead of one for each.
+    """
+    if _syncfs is None:
+        return False
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _syncfs(fd) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(fd)
+    return True
+
+
+def _sync_file(path: str) -> None:
+    """Make one file durable; one that has been removed meanwhile needs nothing."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _subfolders(path: str) -> list[os.DirEntry[str]]:

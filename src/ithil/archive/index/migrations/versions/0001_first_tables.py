@@ -60,6 +60,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "intake",
+        sa.Column("instance", Key, autoincrement=False, nullable=False),
+        sa.Column("uuid", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name=op.f("pk_intake")),
+    )
+    op.create_table(
         "jobs",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
