@@ -25,7 +25,8 @@ from ithil import __version__, logs
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
-from ithil.network.acceptor import Acceptor, AcceptorConfig
+from ithil.dicom.dictionary import Entry, configured
+from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
 from ithil.rest.server import create_app
 from ithil.services.association import ServiceAssociation
 from ithil.services.presentation import Presentation
@@ -78,6 +79,7 @@ class Listeners:
 def serve(settings: Settings, sockets: Listeners) -> None:
     """Be one process of the server until a signal comes. Raises ArchiveError if the archive cannot open."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _configure_dictionary(settings)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     archive = Archive.open(settings)
     sweeper = Sweeper(archive, owner)
@@ -87,11 +89,10 @@ def serve(settings: Settings, sockets: Listeners) -> None:
         if sockets.dicom:
             presentation = Presentation(settings)
             acceptor = Acceptor(
-                [],
+                sockets.dicom,
                 _acceptor_config(settings),
                 lambda: ServiceAssociation(archive, presentation),
             )
-            acceptor._listeners.extend(sockets.dicom)
             acceptor.start()
             log.warning("DICOM on port %d", sockets.dicom[0].getsockname()[1])
         # What lives now lives until the end: the collector need not look at it again and again.
@@ -108,6 +109,13 @@ def serve(settings: Settings, sockets: Listeners) -> None:
             acceptor.stop(STOP_SECONDS)
         sweeper.stop()
         archive.close()
+
+
+def _configure_dictionary(settings: Settings) -> None:
+    configured.use_private = settings.load_private_dictionary
+    for tag in settings.dictionary:
+        entry = Entry(tag.vr, tag.name, tag.minimum, tag.maximum, tag.private_creator)
+        configured.register(tag.tag, entry)
 
 
 def _acceptor_config(settings: Settings) -> AcceptorConfig:
@@ -175,7 +183,7 @@ def _listen(addresses: list[str] | None, port: int, what: str) -> list[socket.so
     try:
         for address in addresses if addresses is not None else ["0.0.0.0", "::"]:
             try:
-                opened.append(_listening_socket(address, port))
+                opened.append(listen(address, port))
             except OSError as error:
                 if addresses is None and address == "::" and opened:
                     continue  # a host without IPv6
@@ -190,20 +198,3 @@ def _listen(addresses: list[str] | None, port: int, what: str) -> list[socket.so
             one.close()
         raise
     return opened
-
-
-def _listening_socket(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # IPv4 has a socket of its own, so that addresses are never shown in the mapped form.
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((address, port))
-        made.listen(2048)
-        made.setblocking(False)
-    except OSError:
-        made.close()
-        raise
-    return made

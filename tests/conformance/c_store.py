@@ -7,6 +7,8 @@ syntax that the file's meta information names.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +28,8 @@ _REFUSED = {"C000", "A700", "no response"}
 ON_PURPOSE: tuple[Difference, ...] = (
     Difference(
         "*",
-        "A refused instance gets the status that fits (PS3.4 B.2.3: A900H, C000H) and the association goes on; "
-        "Orthanc takes others, or does not answer.",
+        "A refused instance gets the status that fits (PS3.4 B.2.3: A900H, C000H); Orthanc takes others, "
+        "or does not answer.",
         when=lambda theirs, ours: isinstance(theirs, str) and theirs in _REFUSED and ours in ("A900", "C000"),
     ),
     Difference(
@@ -87,20 +89,25 @@ def send_all(server: DicomServer, files: list[Sendable]) -> dict[str, str]:
     Four hex digits are the status of the C-STORE response, `no context` is a presentation context that was
     refused (PS3.8 9.3.3.2), `no response` an association that ended.
     """
-    chunked = _config.STORE_SEND_CHUNKED_DATASET
-    _config.STORE_SEND_CHUNKED_DATASET = True
     association: Association | None = None
     outcomes = {}
-    try:
-        for each in files:
-            if association is None or not association.is_established:
-                association = _associate(server, files)
-            outcomes[each.name] = _send(association, each)
-        if association is not None:
-            association.release()
-    finally:
-        _config.STORE_SEND_CHUNKED_DATASET = chunked
+    for each in files:
+        if association is None or not association.is_established:
+            association = _associate(server, files)
+        outcomes[each.name] = _send(association, each)
+    if association is not None:
+        association.release()
     return outcomes
+
+
+@contextmanager
+def _sending_files_as_they_lie() -> Iterator[None]:
+    before = _config.STORE_SEND_CHUNKED_DATASET
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    try:
+        yield
+    finally:
+        _config.STORE_SEND_CHUNKED_DATASET = before
 
 
 def _associate(server: DicomServer, files: list[Sendable]) -> Association:
@@ -132,8 +139,12 @@ def _send(association: Association, file: Sendable) -> str:
 def c_store_differences(folder: Path, subject: str = "ithil") -> list[Found]:
     """Send all files to a fresh pair and list what differs, but for `ON_PURPOSE`."""
     files = sendable_files()
-    with running_pair(folder, subject=subject) as pair:
-        theirs, ours = send_all(pair.peer, files), send_all(pair.subject, files)
+    with (
+        running_pair(folder, subject=subject) as pair,
+        _sending_files_as_they_lie(),
+        ThreadPoolExecutor(2) as side_by_side,
+    ):
+        theirs, ours = side_by_side.map(send_all, (pair.peer, pair.subject), (files, files))
         found = [Found(name, theirs[name], ours[name]) for name in theirs if theirs[name] != ours[name]]
         for level in ("patients", "studies", "series", "instances"):
             ids = [set(server.get(f"/{level}").json()) for server in (pair.peer, pair.subject)]

@@ -53,7 +53,7 @@ DELETING = Scenario(
         Ask("GET", "/instances/nope?_method=DELETE"),
         Ask("POST", "/instances/nope", headers={"X-HTTP-Method-Override": "DELETE"}, note="overridden"),
         Ask("GET", "/instances/{instance:CT_small}?_method=DELETE"),
-        *_NUMBERED_STATE,
+        *_STATE,
     ),
     files=(*_SERIES, *_STUDIES, _CT),
 )

@@ -24,6 +24,9 @@ _NO_PREAMBLE = (
         theirs=ABSENT,
     ),
 )
+_OWN_PAGE = (
+    Difference("status", "The first page is Ithil's own, without a redirection.", ours=200, theirs=301),
+)
 _NUMERIC = Difference("body*", "`numeric` shows the numbers of metadata since Orthanc 1.12.")
 _SYSTEM = (
     Difference("body.Version", "Ithil speaks the API of Orthanc 1.13.0.", ours="1.13.0"),
@@ -208,7 +211,10 @@ def _metadata() -> list[Ask]:
 
 def _attachments() -> list[Ask]:
     one = "/instances/{instance:CT_small}/attachments/dicom"
+    above = [f"/{plural}/{{{level}:CT_small}}/attachments/dicom" for plural, level in _LEVELS[:3]]
     lines = [Ask("GET", f"/instances/{{instance}}/attachments/dicom/{part}") for part in _ATTACHMENT_PARTS]
+    lines += [Ask("GET", f"{path}/{part}") for path in above for part in _ATTACHMENT_PARTS]
+    lines += [Ask("POST", f"{path}/verify-md5") for path in above]
     lines += [
         Ask("GET", one, ours=_OPERATIONS),
         Ask("GET", f"{one}/nope"),
@@ -305,6 +311,8 @@ def _contents() -> list[Ask]:
 
 def _others() -> list[Ask]:
     return [
+        Ask("GET", "/", compare="status", ours=_OWN_PAGE),
+        Ask("GET", "/favicon.ico", compare="status", ours=_OWN_PAGE),
         Ask("GET", "/system", ours=_SYSTEM),
         Ask("GET", "/system/", ours=_SYSTEM),
         Ask("GET", "//system", ours=_SYSTEM),

@@ -47,9 +47,7 @@ _PAGE_OF_ATTACHMENTS = Statement(
 )
 _Key = tuple[int, ...]  # the id of an instance, or level, resource and content type of another attachment
 _NAMED = (
-    Statement(
-        sa.select(_i.id).where(_i.id == sa.bindparam("key0"), _i.file_uuid == sa.bindparam("uuid"))
-    ),
+    Statement(sa.select(_i.id).where(_i.id == sa.bindparam("key0"), _i.file_uuid == sa.bindparam("uuid"))),
     Statement(
         sa.select(_a.resource).where(
             _a.level == sa.bindparam("key0"),
@@ -150,9 +148,7 @@ def _look_for_orphans(
             report.removed += 1
 
 
-def _look_at(
-    archive: Archive, key: _Key, attachment: Attachment, report: Report, verify_md5: bool
-) -> None:
+def _look_at(archive: Archive, key: _Key, attachment: Attachment, report: Report, verify_md5: bool) -> None:
     findings = _fault_of(archive, attachment, report, verify_md5)
     if findings is not None and _is_still_named(archive, key, attachment):
         findings.add(attachment.uuid, attachment.compressed_size)

@@ -33,8 +33,10 @@ _INSTANCE_NUMBER, _IMAGE_INDEX = 0x00200013, 0x00541330
 _IMAGES_IN_ACQUISITION, _TEMPORAL_POSITIONS = 0x00201002, 0x00200105
 _SLICES, _TIME_SLICES, _CARDIAC_IMAGES = 0x00540081, 0x00540101, 0x00181090
 
-_ALWAYS = frozenset(
-    {PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, SOP_CLASS_UID}
+IDENTIFIERS = frozenset({PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID})
+_ALWAYS = (
+    IDENTIFIERS
+    | {SOP_CLASS_UID}
     | {_INSTANCE_NUMBER, _IMAGE_INDEX, _IMAGES_IN_ACQUISITION, _TEMPORAL_POSITIONS}
     | {_SLICES, _TIME_SLICES, _CARDIAC_IMAGES}
 )
@@ -81,6 +83,7 @@ def new_instance(
     """
     seconds, date = now
     tags = scan.tags
+    frames = scan.number_of_frames or 0
     index_in_series = integer(tags.get(_INSTANCE_NUMBER))
     if index_in_series is None:
         index_in_series = integer(tags.get(_IMAGE_INDEX))
@@ -91,11 +94,11 @@ def new_instance(
         "transfer_syntax_uid": _column(scan.transfer_syntax_uid),
         "instance_number": integer(tags.get(_INSTANCE_NUMBER)),
         "index_in_series": index_in_series,
-        "frames": scan.number_of_frames or 0,
+        "frames": frames if 0 < frames < 2**31 else 0,
         "pixel_data_offset": scan.pixel_data_offset,
         "frame_index": frame_index,
         "main_tags": tags_to_json(pick(tags, tags_of.main[Level.INSTANCE])),
-        "metadata": _instance_metadata(scan, origin, index_in_series, date),
+        "metadata": _instance_metadata(scan, origin, date),
         "file_uuid": file.uuid,
         "file_compression": file.compression,
         "file_stored_size": file.compressed_size,
@@ -131,11 +134,12 @@ def expected_instances(tags: dict[int, str]) -> int | None:
     return count if count and 0 < count < 2**31 else None
 
 
-def _instance_metadata(scan: Scan, origin: Origin, index_in_series: int | None, date: str) -> str:
+def _instance_metadata(scan: Scan, origin: Origin, date: str) -> str:
     """The metadata that never change, by Orthanc's numbers."""
     metadata: dict[str, str] = {}
+    index_in_series = scan.tags.get(_INSTANCE_NUMBER, scan.tags.get(_IMAGE_INDEX))
     if index_in_series is not None:
-        metadata["1"] = str(index_in_series)
+        metadata["1"] = index_in_series
     metadata["2"] = date
     metadata["3"] = origin.remote_aet
     metadata["8"] = origin.kind
@@ -147,7 +151,8 @@ def _instance_metadata(scan: Scan, origin: Origin, index_in_series: int | None, 
         metadata["12"] = origin.called_aet
     if origin.kind == "RestApi":
         metadata["13"] = origin.http_username
-    metadata["14"] = "" if scan.pixel_data_offset is None else str(scan.pixel_data_offset)
+    if scan.pixel_data_offset is not None and scan.has_preamble:
+        metadata["14"] = str(scan.pixel_data_offset)
     return orjson.dumps(metadata).decode()
 
 

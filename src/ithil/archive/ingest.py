@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from mmap import mmap
 
 from ithil.archive import clock
 from ithil.archive.archive import Archive
-from ithil.archive.describe import instance_ids, new_instance
+from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
 from ithil.archive.index.ingest import is_stored
 from ithil.archive.intake import takes
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
+from ithil.dicom.dataset import parse_span
 from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import frame_index
 from ithil.dicom.level import Level
@@ -36,9 +38,7 @@ Buffer = bytes | bytearray | memoryview
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
-    def __init__(
-        self, archive: Archive, origin: Origin, announced: tuple[str, str] | None = None
-    ) -> None:
+    def __init__(self, archive: Archive, origin: Origin, announced: tuple[str, str] | None = None) -> None:
         """`announced` is the SOP class and instance UID that the data set must have, where the sender says.
 
         Raises ReadOnly if nothing may be stored.
@@ -147,38 +147,60 @@ class Incoming:
 
     def _scan(self) -> tuple[Scan, bytes | None]:
         """The header of the instance and, for compressed pixel data, where its frames are."""
-        archive = self._archive
+        tags_of = self._archive.tags_of
         if not self.size:
             raise DicomError("The file is empty")
         if self._writer is not None:
             # All tags at once, since the file cannot be looked at again when the parents turn out to be new.
             with self._writer.view() as view:
-                return _look(view, self._limits(), archive.tags_of.all)
+                return self._look(view, tags_of.all)
         if self.size > SMALL and len(self._pieces) > 1:
             # The first piece holds the whole header of nearly every image.
             try:
-                found = scan(
-                    self._pieces[0], archive.tags_of.instance, limits=self._limits(), total_size=self.size
-                )
-                if not found.is_encapsulated:
-                    return _sound(found), None
+                found = self._header(self._pieces[0], tags_of.instance)
+                if not found.is_encapsulated and found.end_of_pixel_data == self.size:
+                    return found, None
             except NeedMoreData:
                 pass
         if len(self._pieces) > 1:
             self._pieces = [b"".join(self._pieces)]
-        return _look(self._pieces[0], self._limits(), archive.tags_of.instance)
+        return self._look(self._pieces[0], tags_of.instance)
+
+    def _look(self, buffer: Buffer | mmap, wanted: frozenset[int]) -> tuple[Scan, bytes | None]:
+        """Scan a whole instance, past the pixel data too if something follows it."""
+        found = self._header(buffer, wanted)
+        if not found.is_encapsulated:
+            end, index = found.end_of_pixel_data, None
+        else:
+            frames = frame_index(buffer, found)
+            end, index = frames.end, frames.to_bytes()
+        if end is not None and end < self.size:
+            parse_span(buffer, end, self.size, implicit=found.implicit, big_endian=found.big_endian)
+        return found, index
+
+    def _header(self, buffer: Buffer | mmap, wanted: frozenset[int]) -> Scan:
+        """What `wanted` tags say in an instance of which `buffer` is the start or the whole."""
+        settings = self._archive.settings
+        limits = ScanLimits(
+            maximum_depth=settings.ithil.maximum_sequence_depth,
+            maximum_elements=settings.ithil.maximum_elements,
+        )
+        found = scan(
+            buffer,
+            wanted,
+            limits=limits,
+            total_size=self.size,
+            default_encoding=settings.default_encoding,
+        )
+        if found.truncated:
+            raise DicomError("The file ends in the middle of an element")
+        if not IDENTIFIERS.isdisjoint(found.too_long):
+            raise DicomError("The PatientID or a UID is too long")
+        return found
 
     def _all_tags(self, head: bytes, scanned: Scan) -> dict[int, str]:
         """The tags of all levels; `head` is the start of an instance that was scanned in memory."""
-        if not head:
-            return scanned.tags
-        return scan(head, self._archive.tags_of.all, limits=self._limits(), total_size=self.size).tags
-
-    def _limits(self) -> ScanLimits:
-        ithil = self._archive.settings.ithil
-        return ScanLimits(
-            maximum_depth=ithil.maximum_sequence_depth, maximum_elements=ithil.maximum_elements
-        )
+        return self._header(head, self._archive.tags_of.all).tags if head else scanned.tags
 
     def _store_file(self) -> tuple[Attachment, bytes | None]:
         """Write the file under a UUID; nothing of it is left if that fails.
@@ -245,16 +267,3 @@ def store(archive: Archive, content: bytes, origin: Origin) -> StoreResult:
         return incoming.commit()
     finally:
         incoming.discard()
-
-
-def _look(buffer: object, limits: ScanLimits, wanted: frozenset[int]) -> tuple[Scan, bytes | None]:
-    found = _sound(scan(buffer, wanted, limits=limits))  # type: ignore[arg-type]
-    if not found.is_encapsulated:
-        return found, None
-    return found, frame_index(buffer, found).to_bytes()  # type: ignore[arg-type]
-
-
-def _sound(found: Scan) -> Scan:
-    if found.truncated:
-        raise DicomError("The file ends in the middle of an element")
-    return found

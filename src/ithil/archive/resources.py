@@ -68,8 +68,11 @@ def lookup(archive: Archive, text: str) -> list[tuple[Level, str]]:
 
     PatientID and AccessionNumber are compared without regard to case and accents.
     """
+    text = text.strip(" \0\t\r\n").encode("utf-8", "replace").decode()
+    if "\0" in text:
+        return []  # no column has it, and PostgreSQL does not even take it in a question
     with archive.index.read() as session:
-        return index.lookup(session, text.strip(" \0\t\r\n"), normalise(text))
+        return index.lookup(session, text, normalise(text))
 
 
 _PROTECT = Statement(
@@ -84,7 +87,5 @@ def set_protected(archive: Archive, public_id: str, protected: bool) -> bool:
     if archive.settings.read_only:
         raise ReadOnly("The archive is read-only")
     return bool(
-        archive.index.write(
-            lambda session: session.run(_PROTECT, {"patient": public_id, "value": protected})
-        )
+        archive.index.write(lambda session: session.run(_PROTECT, {"patient": public_id, "value": protected}))
     )

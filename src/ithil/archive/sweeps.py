@@ -85,10 +85,11 @@ class Sweeper:
             try:
                 more = self._sweep()
                 failing = False
-            except ArchiveError as error:
+            except Exception as error:  # whatever it is, the sweeps have to go on
                 more = False
                 if not failing:
-                    log.error("The sweeps of the archive fail and will be tried again: %s", error)
+                    reason = error if isinstance(error, ArchiveError) else type(error).__name__
+                    log.error("The sweeps of the archive fail and will be tried again: %s", reason)
                 failing = True
 
     def _sweep(self) -> bool:

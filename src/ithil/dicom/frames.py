@@ -20,6 +20,7 @@ Range = tuple[int, int]
 """Offset in the file and length, in bytes."""
 
 MAXIMUM_FRAGMENTS = 10_000_000
+_DELIMITER_SIZE = 8
 _ITEM, _SEQUENCE_END = LITTLE.key(ITEM), LITTLE.key(SEQUENCE_END)
 # JPEG and JPEG-LS, JPEG 2000 and HTJ2K codestreams and files, JPEG XL codestreams and files.
 _START_MARKERS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
@@ -40,6 +41,14 @@ class FrameIndex:
     size: int = 0
     bits: int = 0
     fragments: list[list[Range]] | None = field(default=None)
+
+    @property
+    def end(self) -> int | None:
+        """The offset behind encapsulated pixel data and its delimiter; None for native ones."""
+        if self.fragments is None:
+            return None
+        ends = [offset + length for frame in self.fragments for offset, length in frame]
+        return max(ends) + _DELIMITER_SIZE if ends else None
 
     def ranges(self, frame: int) -> list[Range]:
         """The ranges of one frame, counted from 0; IndexError if there is none."""

@@ -95,6 +95,13 @@ class Scan:
         """Whether the walk ended at an element with pixel data."""
         return self.pixel_data_tag is not None
 
+    @property
+    def end_of_pixel_data(self) -> int | None:
+        """The offset behind native pixel data; None where there is none or only a walk can tell."""
+        if self.pixel_value_offset is None or self.pixel_value_length is None:
+            return None
+        return self.pixel_value_offset + self.pixel_value_length
+
     def shift(self, by: int) -> None:
         """Moves all offsets, as when file meta information is written before a scanned data set."""
         self.dataset_offset += by

@@ -53,9 +53,6 @@ class AcceptorConfig:
     max_associations_per_host: int = 0
     max_strangers: int = 512
     """Connections in the lobby; more are closed unheard."""
-    backlog: int = 128
-    reuse_port: bool = False
-    """Let several processes listen on the same port, the kernel sharing connections among them."""
     receive_buffer: int = RECEIVE_BUFFER
     tls: ssl.SSLContext | None = None
     limits: Limits = field(default_factory=Limits)
@@ -73,18 +70,20 @@ class _Stranger:
 
 
 class Acceptor:
-    """Listens on `bind`, a list of (host, port), and serves each association with a handler of its own."""
+    """Takes connections from listening sockets and serves each association with a handler of its own.
+
+    Several processes may have the same sockets; each connection then goes to whichever is first.
+    """
 
     def __init__(
         self,
-        bind: Sequence[tuple[str, int]],
+        listeners: Sequence[socket.socket],
         config: AcceptorConfig,
         new_handler: Callable[[], AssociationHandler],
     ) -> None:
-        self._bind = list(bind)
         self._config = config
         self._new_handler = new_handler
-        self._listeners: list[socket.socket] = []
+        self._listeners = list(listeners)
         self._lobby: dict[socket.socket, _Stranger] = {}
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
@@ -97,7 +96,7 @@ class Acceptor:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, with the real port where 0 was asked for."""
+        """Where it listens."""
         return [listener.getsockname()[:2] for listener in self._listeners]
 
     @property
@@ -107,16 +106,7 @@ class Acceptor:
             return len(self._running)
 
     def start(self) -> None:
-        """Bind and listen; returns at once. Raises OSError if an address cannot be had."""
-        try:
-            for host, port in self._bind:
-                self._listeners.append(_listening_socket(host, port, self._config))
-        except OSError:
-            self._close_listeners()
-            self._selector.close()
-            self._wake_receiver.close()
-            self._wake_sender.close()
-            raise
+        """Begin to serve; returns at once. From now on the sockets belong to the acceptor."""
         self._wake_receiver.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         for listener in self._listeners:
@@ -344,18 +334,17 @@ class Acceptor:
             listener.close()
 
 
-def _listening_socket(host: str, port: int, config: AcceptorConfig) -> socket.socket:
+def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
+    """A socket that listens on an address, for IPv4 or IPv6. Raises OSError if the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if config.reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # IPv4 has a listener of its own, so that addresses in logs and checks have one form.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))
-        listener.listen(config.backlog)
+        listener.listen(backlog)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ithil.archive.archive import Archive
@@ -29,7 +28,6 @@ class Context:
     names: Names
     router: Router
     threads: ThreadPoolExecutor
-    started: float = field(default_factory=time.time)  # seconds since the epoch
 
     async def in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do blocking work off the event loop."""

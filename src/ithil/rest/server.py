@@ -34,8 +34,10 @@ Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CACHE_BYTES = 32 * 1024 * 1024
-WHOLE_FILE_BYTES = 4 * 1024 * 1024
+PIECE_BYTES = 4 * 1024 * 1024
 """A larger part of a file is read and sent in pieces of this size."""
+
+UNCOMPRESSED = 1  # `Attachment.compression`
 
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -186,15 +188,19 @@ class RestApp:
         part = answer.body
         if not isinstance(part, FilePart):
             return part
-        return await self.context.in_thread(self._read, part, part.start, part.start + WHOLE_FILE_BYTES)
+        return await self.context.in_thread(self._read, part, part.start)
 
-    def _read(self, part: FilePart, start: int, end: int) -> bytes:
-        archive = self.context.archive
+    def _read(self, part: FilePart, start: int) -> bytes:
+        """The piece of a part of a file that begins at `start`."""
+        archive, file = self.context.archive, part.attachment
         if part.raw:
-            return retrieve.read_raw(archive, part.attachment)[start : min(end, part.end)]
-        if start == 0 and part.end == part.attachment.uncompressed_size <= end:
-            return retrieve.read(archive, part.attachment)
-        return retrieve.read(archive, part.attachment, start, min(end, part.end))
+            return archive.storage.read(file.uuid, start, min(start + PIECE_BYTES, part.end))
+        if file.compression != UNCOMPRESSED:
+            # Only the whole can be uncompressed, so it is not done again for each piece.
+            return retrieve.read(archive, file, start, part.end)
+        if start == 0 and part.end == file.uncompressed_size <= PIECE_BYTES:
+            return retrieve.read(archive, file)
+        return retrieve.read(archive, file, start, min(start + PIECE_BYTES, part.end))
 
     def _remember(self, key: object, version: object | None, answer: Answer) -> None:
         part = answer.body
@@ -221,7 +227,7 @@ class RestApp:
             await send({"type": "http.response.body", "body": piece, "more_body": more})
             if not more:
                 return
-            piece = await self.context.in_thread(self._read, part, position, position + WHOLE_FILE_BYTES)
+            piece = await self.context.in_thread(self._read, part, position)
 
 
 class _EarlyAnswer(Exception):

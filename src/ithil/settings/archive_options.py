@@ -1,6 +1,5 @@
 """Options of the archive itself: its name, where it keeps files and index, and what ingest does."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Options of the DICOM services: the listener, what it accepts and from whom, and the modalities."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Options of DICOMweb: section `DicomWeb`."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Options of the web application: section `OrthancExplorer2` and the viewers beside it."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

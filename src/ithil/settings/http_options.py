@@ -1,6 +1,5 @@
 """Options of the HTTP server: ports, who may come in, limits, TLS; and of outgoing HTTP requests."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

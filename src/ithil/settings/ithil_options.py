@@ -1,6 +1,5 @@
 """Options that Orthanc does not have: section `Ithil`, or `ITHIL__...` in the environment."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

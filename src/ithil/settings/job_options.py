@@ -1,6 +1,5 @@
 """Options of jobs, transcoding, caches, scripts, plugins and everything else that is not listed elsewhere."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

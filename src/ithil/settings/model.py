@@ -1,6 +1,5 @@
 """All settings in one typed, immutable object."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

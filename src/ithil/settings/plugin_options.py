@@ -1,6 +1,5 @@
 """Options of what Orthanc adds by plugins, other than databases, DICOMweb and the web application."""
 
-# ruff: noqa: RUF009  (the calls make dataclass fields)
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ithil.network import status
-from ithil.network.acceptor import Acceptor, AcceptorConfig
+from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
 from ithil.network.association import PresentationContext
 from ithil.network.errors import Refusal
 from ithil.network.handler import Outcome, Peer, Responder
@@ -139,7 +139,7 @@ def listening(**config: object) -> Iterator[tuple[Acceptor, Record, int]]:
     """A started acceptor, its record and its port; stopped at the end, when nothing may be left of it."""
     record = Record()
     settings = replace(AcceptorConfig(timeout=10, artim=5, linger=1), **config)
-    acceptor = Acceptor([("127.0.0.1", 0)], settings, lambda: RecordingHandler(record))
+    acceptor = Acceptor([listen("127.0.0.1", 0)], settings, lambda: RecordingHandler(record))
     acceptor.start()
     try:
         yield acceptor, record, acceptor.addresses[0][1]

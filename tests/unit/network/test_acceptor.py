@@ -20,7 +20,7 @@ from tests.unit.network.exchange import CT, REQUEST, STORE
 from tests.unit.network.serving import EXPLICIT, Record, RecordingHandler, listening, wait_until
 
 from ithil.network import pdu, status
-from ithil.network.acceptor import Acceptor, AcceptorConfig
+from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
 from ithil.network.errors import AssociationAborted, AssociationRefused
 from ithil.network.handler import Outcome
 from ithil.network.messages import Command, CommandField
@@ -211,23 +211,23 @@ def test_stop_cuts_what_does_not_end_in_time():
         assert record.stored == {}
 
 
-def test_an_address_in_use_is_an_error_at_start():
-    with listening() as (_, _, port):
-        second = Acceptor([("127.0.0.1", port)], AcceptorConfig(), lambda: None)
-        with pytest.raises(OSError, match="in use"):
-            second.start()
+def test_an_address_in_use_is_an_error():
+    with listening() as (_, _, port), pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", port)
 
 
-def test_two_listeners_share_a_port_if_asked_to():
-    with listening(reuse_port=True) as (_, _, port):
-        second = Acceptor(
-            [("127.0.0.1", port)], AcceptorConfig(reuse_port=True), lambda: RecordingHandler(Record())
-        )
-        second.start()
-        try:
-            assert all(echoes(port) for _ in range(6))
-        finally:
-            assert second.stop(5)
+def test_two_acceptors_share_a_listening_socket():
+    shared = listen("127.0.0.1", 0)
+    port = shared.getsockname()[1]
+    acceptors = [
+        Acceptor([one], AcceptorConfig(), lambda: RecordingHandler(Record())) for one in (shared.dup(), shared)
+    ]
+    for acceptor in acceptors:
+        acceptor.start()
+    try:
+        assert all(echoes(port) for _ in range(6))
+    finally:
+        assert all([acceptor.stop(5) for acceptor in acceptors])
 
 
 def test_tls_with_client_certificates():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import random
 from typing import Any
 
 import pytest
@@ -160,6 +161,19 @@ def test_attachments(make_client: MakeClient, ct: bytes, compressed: bool) -> No
         assert client.get(f"{path}/dicom{name}").headers["etag"] == f'"0-{md5}"'
     verified = client.post(f"{path}/dicom/verify-md5")
     assert (verified.status_code, verified.json()) == (200, {})
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_large_file_is_sent_in_pieces(make_client: MakeClient, ct: bytes, compressed: bool) -> None:
+    client = make_client(storage_compression=compressed)
+    padding = random.Random(1).randbytes(10 * 1024 * 1024)
+    large = ct + b"\xfc\xff\xfc\xff" + b"OB\0\0" + len(padding).to_bytes(4, "little") + padding
+    path = upload(client, large)
+    assert client.get(f"{path}/file").content == large
+    data = f"{path}/attachments/dicom/data"
+    assert client.get(data, headers={"Range": "bytes=5-9000000"}).content == large[5:9000001]
+    raw = client.get(f"{path}/attachments/dicom/compressed-data").content
+    assert hashlib.md5(raw).hexdigest() == client.get(f"{path}/attachments/dicom/compressed-md5").text
 
 
 def test_attachments_that_are_not_there(client: Client, path: str) -> None:

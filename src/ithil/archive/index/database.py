@@ -84,7 +84,9 @@ class Database(ABC):
                         if uncertain:
                             raise CommitUncertain("The database broke off during a commit") from error
                         if isinstance(error, Retry) or self._is_clash(error):
-                            raise IndexUnavailable("The database is too busy with other transactions") from error
+                            raise IndexUnavailable(
+                                "The database is too busy with other transactions"
+                            ) from error
                         translated = self._translate(error)
                         if translated is not None:
                             raise translated from error

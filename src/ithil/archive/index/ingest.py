@@ -24,6 +24,7 @@ from ithil.archive.index.remove import queue_files, remove_instance
 from ithil.archive.index.statement import Session, Statement
 from ithil.dicom.level import Level
 
+
 @dataclass(slots=True)
 class NewInstance:
     """All that a transaction needs to add one instance and, where they are missing, its parents.
@@ -89,9 +90,7 @@ class Batch:
             instance, uuid, md5 = stored
             if uuid == row["file_uuid"]:
                 return True  # an earlier try was committed although its answer got lost
-            if new.overwrite == "Never" or (
-                new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]
-            ):
+            if new.overwrite == "Never" or (new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]):
                 return False
             self._replace(instance, new, ids)
             added = self._session.one(_INSERT[Level.INSTANCE], row)
@@ -100,9 +99,7 @@ class Batch:
         instance = added[0]
         if new.content is not None:
             intake.add(self._session, instance, row["file_uuid"], new.content)
-        self._entries.append(
-            Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE])
-        )
+        self._entries.append(Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE]))
         self._entries.extend(self._created)
         self._created = []
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
@@ -284,7 +281,9 @@ _UNSETTLE = tuple(_grow(level, settled=True) for level in _PARENTS)
 _COMPLETE = Statement(
     sa.select(t.series.c.id)
     .join_from(t.series, t.instances, t.instances.c.series == t.series.c.id)
-    .where(t.series.c.id == sa.bindparam("series"), t.series.c.instance_count == t.series.c.expected_instances)
+    .where(
+        t.series.c.id == sa.bindparam("series"), t.series.c.instance_count == t.series.c.expected_instances
+    )
     .group_by(t.series.c.id, t.series.c.expected_instances)
     .having(
         sa.func.count(sa.distinct(t.instances.c.index_in_series)) == t.series.c.expected_instances,

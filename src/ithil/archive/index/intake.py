@@ -16,7 +16,10 @@ _DROP_FILE = Statement(
     sa.delete(t.intake).where(_c.instance == sa.bindparam("instance"), _c.uuid == sa.bindparam("uuid"))
 )
 _NAMES = Statement(
-    sa.select(_c.instance, _c.uuid).where(_c.instance > sa.bindparam("after")).order_by(_c.instance).limit(5000)
+    sa.select(_c.instance, _c.uuid)
+    .where(_c.instance > sa.bindparam("after"))
+    .order_by(_c.instance)
+    .limit(5000)
 )
 _CONTENT = Statement(
     sa.select(_c.content).where(_c.instance == sa.bindparam("instance"), _c.uuid == sa.bindparam("uuid"))

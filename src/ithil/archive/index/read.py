@@ -6,7 +6,6 @@ studies costs a handful of statements; one resource is a list of length one.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,7 +56,8 @@ _NO_LIMIT = 2**62
 
 def list_ids(session: Session, level: Level, since: int, limit: int) -> list[str]:
     """Public ids in order of arrival; `limit` 0 means all."""
-    rows = session.all(_LIST[level], {"since": since, "limit": limit or _NO_LIMIT})
+    values = {"since": min(since, _NO_LIMIT), "limit": min(limit, _NO_LIMIT) or _NO_LIMIT}
+    rows = session.all(_LIST[level], values)
     return [row[0] for row in rows]
 
 

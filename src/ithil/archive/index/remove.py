@@ -75,7 +75,9 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
     for step in chain.steps:
         if not session.all(_LOCK[step.level], {"id": step.id}):
             raise Retry  # deleted by another process since
-    if chain.remaining is not None and not session.all(_LOCK[chain.remaining.level], {"id": chain.remaining.id}):
+    if chain.remaining is not None and not session.all(
+        _LOCK[chain.remaining.level], {"id": chain.remaining.id}
+    ):
         raise Retry
     # A sibling may have arrived before the locks were held, and must not go as well; or the last sibling went,
     # and the parent has to go too.

@@ -22,6 +22,7 @@ HEAD = "0001"
 
 _VERSION = Statement(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
 
+
 def prepare(database: Database) -> None:
     """Create or upgrade the tables. Raises IndexUnavailable, also for a database that is not ours to change."""
     version = current_version(database)

@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ithil.archive.errors import IndexUnavailable, StorageFull
 from ithil.archive.index.database import Database

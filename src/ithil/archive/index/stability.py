@@ -37,7 +37,7 @@ def _settle(level: Level, *, put_off: bool) -> Statement:
             c.stable_at <= sa.bindparam("now"),
             c.arrived_at == sa.bindparam("arrived"),
         )
-        .values(stable_at=sa.bindparam("deadline") if put_off else None)
+        .values(stable_at=sa.bindparam("deadline") if put_off else sa.null())
     )
 
 

@@ -270,7 +270,9 @@ def _sync_file(path: str) -> None:
 def _subfolders(path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return [entry for entry in entries if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False)]
+            return [
+                entry for entry in entries if len(entry.name) == 2 and entry.is_dir(follow_symlinks=False)
+            ]
     except FileNotFoundError:
         return []
 
