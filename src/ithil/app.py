@@ -27,6 +27,7 @@ from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
 from ithil.dicom.dictionary import Entry, configured
 from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
+from ithil.rest.http_protocol import FastHttpProtocol
 from ithil.rest.server import create_app
 from ithil.services.association import ServiceAssociation
 from ithil.services.presentation import Presentation
@@ -137,10 +138,11 @@ def _serve_http(settings: Settings, archive: Archive, sockets: list[socket.socke
         }
         if settings.ssl_verify_peers:
             tls["ssl_ca_certs"] = os.fspath(settings.ssl_trusted_client_certificates)
+    rest = create_app(archive, settings)
     config = uvicorn.Config(
-        create_app(archive, settings),
+        rest,
         loop="uvloop",
-        http="httptools",
+        http=FastHttpProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -152,7 +154,10 @@ def _serve_http(settings: Settings, archive: Archive, sockets: list[socket.socke
         timeout_graceful_shutdown=STOP_SECONDS,
         **tls,  # type: ignore[arg-type]
     )
-    _HttpServer(config).run(sockets=sockets)
+    try:
+        _HttpServer(config).run(sockets=sockets)
+    finally:
+        rest.close()
 
 
 class _HttpServer(uvicorn.Server):

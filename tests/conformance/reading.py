@@ -16,14 +16,6 @@ _NOTHING_FOUND = (
 _OPERATIONS = (
     Difference("body.*", "Compressing and uncompressing a stored attachment on request is not there yet."),
 )
-_NO_PREAMBLE = (
-    Difference(
-        "body.PixelDataOffset",
-        "The offset of the pixel data is known for a file without preamble too.",
-        ours="1646",
-        theirs=ABSENT,
-    ),
-)
 _OWN_PAGE = (
     Difference("status", "The first page is Ithil's own, without a redirection.", ours=200, theirs=301),
 )
@@ -152,9 +144,6 @@ def _resources() -> list[Ask]:
 
 
 _XML_LABELS = (Difference("body", "Labels came with Orthanc 1.12.0, in XML as well."),)
-_METADATA_ADDED = (
-    Difference("body*", "Orthanc 1.11 and later keep more metadata, such as MainDicomTagsSignature."),
-)
 
 
 def _metadata() -> list[Ask]:
@@ -163,11 +152,7 @@ def _metadata() -> list[Ask]:
         one = f"/{plural}/{{{level}:CT_small}}"
         lines += [
             Ask("GET", f"{one}/metadata"),
-            Ask(
-                "GET",
-                f"/{plural}/{{{level}}}/metadata?expand",
-                ours=_NO_PREAMBLE if level == "instance" else (),
-            ),
+            Ask("GET", f"/{plural}/{{{level}}}/metadata?expand"),
             Ask("GET", f"{one}/metadata?expand&numeric", ours=(_NUMERIC,)),
             Ask("GET", f"{one}/metadata/LastUpdate"),
             Ask("GET", f"{one}/metadata/7"),

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ class ServerFailed(RuntimeError):
     """The server did not start, or ended by itself; the message has the end of its log."""
 
 
-class DicomServer:
+class DicomServer(ABC):
     """A server that runs `command` with its configuration file as last argument.
 
     Use it as a context manager, or call `start` and `stop`. `configuration` is Orthanc's, without the
@@ -57,9 +58,9 @@ class DicomServer:
         self.environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self, configuration: Path) -> list[str]:
         """The command line that runs this server in the foreground."""
-        raise NotImplementedError
 
     @property
     def log(self) -> str:

@@ -28,7 +28,7 @@ from ithil.dicom.level import Level
 from ithil.dicom.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from ithil.dicom.scan import NeedMoreData, Scan, ScanLimits, scan
 
-SPOOL_SIZE = 1024 * 1024  # bytes of an instance that are held in memory before they go to a file
+SPOOL_SIZE = 128 * 1024  # bytes of an instance that are held in memory before they go to a file
 SMALL = 64 * 1024  # bytes up to which an instance is put together before it is scanned
 _PIECE = 1024 * 1024
 
@@ -62,20 +62,21 @@ class Incoming:
         """Append several buffers; they may be reused when this returns."""
         if self._writer is not None:
             self._account(sum(map(len, buffers)))
+            # First written, then hashed: the disk is busy meanwhile.
+            self._writer.write_all(buffers)
             if self._md5 is not None:
                 for buffer in buffers:
                     self._md5.update(buffer)
-            self._writer.write_all(buffers)
             return
-        piece = b"".join(buffers)
+        piece = buffers[0] if len(buffers) == 1 and type(buffers[0]) is bytes else b"".join(buffers)
         self._account(len(piece))
-        if self._md5 is not None:
-            self._md5.update(piece)
         self._pieces.append(piece)
         if self.size > SPOOL_SIZE:
             self._writer = self._archive.storage.writer()
             self._writer.write_all(self._pieces)
             self._pieces = []
+        if self._md5 is not None:
+            self._md5.update(piece)
 
     def _account(self, length: int) -> None:
         self.size += length

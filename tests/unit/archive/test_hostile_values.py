@@ -24,6 +24,10 @@ ODD: dict[str, dict[int, tuple[str, bytes]]] = {
     "NUL in the middle": {0x00100020: ("LO", b"A\0B "), 0x00100010: ("PN", b"\0"), 0x00081030: ("LO", b"\0\0")},
     "NUL in a UID": {0x0020000D: ("UI", b"1.2\0.3\0")},
     "long identifiers": {0x00100020: ("UT", NOISE), 0x00100010: ("UT", NOISE), 0x00080050: ("UT", NOISE)},
+    "identifiers too long for an index": {
+        tag: ("UT", NOISE[:3600]) for tag in (0x00080020, 0x00080050, 0x00100010, 0x00100020)
+    },
+    "UIDs too long for an index": {tag: ("UT", NOISE[:3600]) for tag in (0x00080018, 0x0020000D, 0x0020000E)},
     "long study date": {0x00080020: ("UT", NOISE)},
     "long UIDs": {0x0020000D: ("UT", NOISE), 0x0020000E: ("UT", NOISE)},
     "long SOP instance": {0x00080018: ("UT", NOISE)},

@@ -122,7 +122,7 @@ def page(
         "limit": min(limit, _END) + 1,
     }
     rows = session.all(statement, values)
-    if not rows:
+    if not rows or not limit:
         last = last_seq(session)
         rows = session.all(statement, values)  # what was committed before `last` was asked for shows now
     done = len(rows) <= limit

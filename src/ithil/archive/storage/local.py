@@ -24,6 +24,7 @@ from ithil.archive.errors import FileMissing, StorageFull, StorageUnavailable
 
 FILES_PER_FOLDER_RUN = 128
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WRITE_BEHIND = 64 * 1024  # bytes worth telling the kernel to begin writing at once
 _WRITEV_MAX = 512  # buffers in one call; the kernel allows 1024
 
 
@@ -73,6 +74,7 @@ class LocalWriter:
 
     def _write_vector(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
         wanted = sum(map(len, buffers))
+        start = self.size
         written = os.writev(self._fd, buffers)
         self.size += written
         if written < wanted:  # a full disk or a signal; the rest tells which
@@ -81,6 +83,10 @@ class LocalWriter:
                 written = os.write(self._fd, rest)
                 self.size += written
                 rest = rest[written:]
+        if self._storage.durable and wanted >= _WRITE_BEHIND and _sync_file_range is not None:
+            # The disk begins now, while the rest arrives and is hashed; `finish` then waits for less. It is
+            # a hint whose failure `finish` would notice.
+            _sync_file_range(self._fd, start, wanted, _SYNC_FILE_RANGE_WRITE)
 
     def view(self) -> mmap.mmap:
         """The bytes written so far, mapped for reading (at least one byte must have been written)."""
@@ -236,6 +242,10 @@ class LocalStorage:
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syncfs = getattr(_libc, "syncfs", None)  # Linux
+_sync_file_range = getattr(_libc, "sync_file_range", None)  # Linux
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 def _sync_file_system(folder: str) -> bool:
