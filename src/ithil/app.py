@@ -99,6 +99,7 @@ def serve(settings: Settings, sockets: Listeners) -> None:
         # What lives now lives until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         if sockets.http:
             log.warning("HTTP on port %d", sockets.http[0].getsockname()[1])
             _serve_http(settings, archive, sockets.http)

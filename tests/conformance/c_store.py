@@ -22,9 +22,10 @@ from tests.conformance.pair import running_pair
 from tests.data.real import all_files
 from tests.servers.process import DicomServer
 
-ANSWER_DEADLINE = 8.0  # seconds; Orthanc gives no answer at all to some broken data sets
+ANSWER_DEADLINE = 4.0  # seconds; Orthanc gives no answer at all to some broken data sets
+NO_RESPONSE = "no response"
 
-_REFUSED = {"C000", "A700", "no response"}
+_REFUSED = {"C000", "A700", NO_RESPONSE}
 ON_PURPOSE: tuple[Difference, ...] = (
     Difference(
         "*",
@@ -95,6 +96,11 @@ def send_all(server: DicomServer, files: list[Sendable]) -> dict[str, str]:
         if association is None or not association.is_established:
             association = _associate(server, files)
         outcomes[each.name] = _send(association, each)
+        if outcomes[each.name] == NO_RESPONSE:
+            # pynetdicom's own reactor thread now and then takes a fast answer away from who waits for it:
+            # only a second silence is the server's.
+            association = _associate(server, files)
+            outcomes[each.name] = _send(association, each)
     if association is not None:
         association.release()
     return outcomes
@@ -133,7 +139,7 @@ def _send(association: Association, file: Sendable) -> str:
         status = association.send_c_store(file.path)
     except (ValueError, AttributeError, KeyError) as error:
         return f"not sent: {type(error).__name__}"  # pynetdicom cannot read the file
-    return f"{status.Status:04X}" if "Status" in status else "no response"
+    return f"{status.Status:04X}" if "Status" in status else NO_RESPONSE
 
 
 def c_store_differences(folder: Path, subject: str = "ithil") -> list[Found]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from mmap import mmap
 
 from ithil.archive import clock
@@ -35,11 +36,23 @@ _PIECE = 1024 * 1024
 Buffer = bytes | bytearray | memoryview
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What comes with a data set by C-STORE (PS3.7 9.1.1). It lies at `dataset_offset` of what is written,
+    behind file meta information of the caller's making.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    dataset_offset: int
+
+
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
-    def __init__(self, archive: Archive, origin: Origin, announced: tuple[str, str] | None = None) -> None:
-        """`announced` is the SOP class and instance UID that the data set must have, where the sender says.
+    def __init__(self, archive: Archive, origin: Origin, announced: Announced | None = None) -> None:
+        """`announced` is what the sender says of a data set to which the caller made the file's start.
 
         Raises ReadOnly if nothing may be stored.
         """
@@ -52,6 +65,10 @@ class Incoming:
         self._pieces: list[bytes] = []
         self._writer: LocalWriter | None = None
         self._md5 = hashlib.md5(usedforsecurity=False) if archive.settings.store_md5_for_attachments else None
+        self._limits = ScanLimits(
+            maximum_depth=archive.settings.ithil.maximum_sequence_depth,
+            maximum_elements=archive.settings.ithil.maximum_elements,
+        )
         self._limit = archive.settings.ithil.maximum_instance_size_mb * 1024 * 1024
 
     def write(self, data: Buffer) -> None:
@@ -108,9 +125,10 @@ class Incoming:
         ids = instance_ids(scanned.tags)
         if ids is None:
             raise MissingIdentifier("The data set lacks its Study, Series or SOP Instance UID")
-        if self._announced is not None and self._announced != (
-            scanned.tags.get(SOP_CLASS_UID),
-            scanned.tags.get(SOP_INSTANCE_UID),
+        announced = self._announced
+        if announced is not None and (
+            scanned.tags.get(SOP_CLASS_UID) != announced.sop_class_uid
+            or scanned.tags.get(SOP_INSTANCE_UID) != announced.sop_instance_uid
         ):
             raise DataSetMismatch("The data set is not of the announced SOP class and instance")
         if archive.arrivals.were_known and settings.overwrite_instances == "Never":
@@ -182,14 +200,13 @@ class Incoming:
     def _header(self, buffer: Buffer | mmap, wanted: frozenset[int]) -> Scan:
         """What `wanted` tags say in an instance of which `buffer` is the start or the whole."""
         settings = self._archive.settings
-        limits = ScanLimits(
-            maximum_depth=settings.ithil.maximum_sequence_depth,
-            maximum_elements=settings.ithil.maximum_elements,
-        )
+        announced = self._announced
         found = scan(
             buffer,
             wanted,
-            limits=limits,
+            limits=self._limits,
+            transfer_syntax=announced.transfer_syntax_uid if announced else None,
+            dataset_offset=announced.dataset_offset if announced else 0,
             total_size=self.size,
             default_encoding=settings.default_encoding,
         )

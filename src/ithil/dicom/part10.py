@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ithil.dicom import uids
 from ithil.dicom.encoding import LITTLE, Buffer, NeedMoreData, looks_explicit, odd_header
@@ -27,6 +28,26 @@ def _element(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
     return _SHORT.pack(2, element, vr, len(value)) + value
 
 
+@lru_cache(maxsize=256)
+def _beginning(sop_class: str) -> bytes:
+    """What stands before the instance's own UID; the same for all instances of a series."""
+    return _VERSION + _element(0x0002, b"UI", sop_class, b"\0")
+
+
+@lru_cache(maxsize=256)
+def _ending(
+    transfer_syntax: str, calling_aet: str, implementation_class_uid: str, implementation_version: str
+) -> bytes:
+    ending = (
+        _element(0x0010, b"UI", transfer_syntax, b"\0")
+        + _element(0x0012, b"UI", implementation_class_uid, b"\0")
+        + _element(0x0013, b"SH", implementation_version, b" ")
+    )
+    if calling_aet:
+        ending += _element(0x0016, b"AE", calling_aet[:16], b" ")
+    return ending
+
+
 def file_meta(
     sop_class: str,
     sop_instance: str,
@@ -42,15 +63,10 @@ def file_meta(
     endian whatever the transfer syntax of the data set.
     """
     body = (
-        _VERSION
-        + _element(0x0002, b"UI", sop_class, b"\0")
+        _beginning(sop_class)
         + _element(0x0003, b"UI", sop_instance, b"\0")
-        + _element(0x0010, b"UI", transfer_syntax, b"\0")
-        + _element(0x0012, b"UI", implementation_class_uid, b"\0")
-        + _element(0x0013, b"SH", implementation_version_name, b" ")
+        + _ending(transfer_syntax, calling_aet, implementation_class_uid, implementation_version_name)
     )
-    if calling_aet:
-        body += _element(0x0016, b"AE", calling_aet[:16], b" ")
     return _PREFIX + struct.pack("<I", len(body)) + body
 
 

@@ -102,17 +102,6 @@ class Scan:
             return None
         return self.pixel_value_offset + self.pixel_value_length
 
-    def shift(self, by: int) -> None:
-        """Moves all offsets, as when file meta information is written before a scanned data set."""
-        self.dataset_offset += by
-        if self.pixel_data_offset is not None:
-            self.pixel_data_offset += by
-        if self.pixel_value_offset is not None:
-            self.pixel_value_offset += by
-        if not self.deflated:
-            self.sequences = {tag: (start + by, end + by) for tag, (start, end) in self.sequences.items()}
-            self.offset_tables = {tag: (at + by, size) for tag, (at, size) in self.offset_tables.items()}
-
 
 def scan(
     buffer: Buffer,
@@ -120,10 +109,11 @@ def scan(
     *,
     limits: ScanLimits = DEFAULT_LIMITS,
     transfer_syntax: str | None = None,
+    dataset_offset: int = 0,
     total_size: int | None = None,
     default_encoding: str = charsets.DEFAULT_ENCODING,
 ) -> Scan:
-    """Scans a DICOM file, or with `transfer_syntax` the bare data set that is encoded in it.
+    """Scans a DICOM file, or with `transfer_syntax` the data set encoded in it at `dataset_offset`.
 
     `wanted` are the top-level tags whose values to return. If `buffer` is only the start of a file of
     `total_size` bytes, `NeedMoreData` tells that something up to the header of the pixel data lies beyond it.
@@ -132,9 +122,11 @@ def scan(
     """
     size = len(buffer)
     total = size if total_size is None or total_size < size else total_size
-    position = 0
+    position = dataset_offset
     if transfer_syntax is not None:
-        result = Scan(transfer_syntax)
+        # Whatever lies before the data set was made by the caller, who knows what it says.
+        whole = dataset_offset > 0
+        result = Scan(transfer_syntax, has_preamble=whole, has_meta=whole, dataset_offset=position)
     else:
         meta = read_file_meta(buffer, total)
         position = meta.dataset_offset

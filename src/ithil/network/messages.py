@@ -178,21 +178,17 @@ def encode_command(command: Command, *, data_set: bool) -> bytes:
     parts: list[bytes] = []
     kind = _DATA_SET_FOLLOWS if data_set else NO_DATA_SET
     for element, vr, value in sorted(
-        (*_BY_KEYWORD[keyword], value)
-        for keyword, value in command.items()
-        if keyword != "CommandDataSetType"
+        [
+            (*_BY_KEYWORD[keyword], kind if keyword == "CommandDataSetType" else value)
+            for keyword, value in {**command, "CommandDataSetType": kind}.items()
+        ]
     ):
-        if element > 0x0800 and kind >= 0:
-            parts.append(_short_element.pack(0, 0x0800, 2, kind))
-            kind = -1
         if vr == "US":
             parts.append(_short_element.pack(0, element, 2, value))
             continue
         raw = _encode_value(vr, value)
         parts.append(_element_header.pack(0, element, len(raw)))
         parts.append(raw)
-    if kind >= 0:
-        parts.append(_short_element.pack(0, 0x0800, 2, kind))
     body = b"".join(parts)
     return _group_length.pack(0, 0, 4, len(body)) + body
 

@@ -192,7 +192,11 @@ def encode_proposed_context(context: ProposedContext) -> bytes:
 
 
 def decode_proposed_context(body: bytes) -> ProposedContext:
-    """Raises `PduError` for an even identifier or a missing abstract syntax."""
+    """Raises `PduError` for an even identifier.
+
+    A context without abstract syntax has the empty one, which nobody supports: it is rejected by itself and
+    the other contexts of the association live on.
+    """
     identifier = _context_id(body)
     abstract = ""
     transfer: list[str] = []
@@ -201,8 +205,6 @@ def decode_proposed_context(body: bytes) -> ProposedContext:
             abstract = decode_text(value)
         elif item_type == TRANSFER_SYNTAX_ITEM:
             transfer.append(decode_text(value))
-    if not abstract:
-        raise PduError("a presentation context has no abstract syntax")
     return ProposedContext(identifier, abstract, tuple(transfer))
 
 

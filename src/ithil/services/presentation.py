@@ -65,7 +65,7 @@ class Presentation:
         def abstract_syntax(uid: str) -> bool:
             if uid == VERIFICATION:
                 return rights.echo
-            return rights.store and self._stores(uid)
+            return rights.store and bool(uid) and self._stores(uid)
 
         def transfer_syntax(sop_class: str, uid: str) -> bool:
             if sop_class == VERIFICATION:

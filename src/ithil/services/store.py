@@ -14,7 +14,7 @@ from ithil.archive.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from ithil.archive.ingest import Incoming
+from ithil.archive.ingest import Announced, Incoming
 from ithil.archive.model import Origin
 from ithil.dicom.errors import DicomError
 from ithil.dicom.part10 import file_meta
@@ -45,8 +45,10 @@ class Reception:
         self, archive: Archive, context: PresentationContext, command: Command, origin: Origin
     ) -> None:
         """Raises Refusal if nothing may be stored at all."""
-        announced = (command.sop_class_uid, command.sop_instance_uid)
-        self._start: bytes | None = file_meta(*announced, context.transfer_syntax, origin.remote_aet)
+        sop_class, sop_instance = command.sop_class_uid, command.sop_instance_uid
+        syntax = context.transfer_syntax
+        self._start: bytes | None = file_meta(sop_class, sop_instance, syntax, origin.remote_aet)
+        announced = Announced(sop_class, sop_instance, syntax, len(self._start))
         self._peer = origin.remote_ip
         try:
             self._incoming = Incoming(archive, origin, announced)

@@ -1,6 +1,5 @@
 """Options of the archive itself: its name, where it keeps files and index, and what ingest does."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

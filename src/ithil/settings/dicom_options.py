@@ -1,6 +1,5 @@
 """Options of the DICOM services: the listener, what it accepts and from whom, and the modalities."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

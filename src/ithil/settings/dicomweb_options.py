@@ -1,6 +1,5 @@
 """Options of DICOMweb: section `DicomWeb`."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """Options of the web application: section `OrthancExplorer2` and the viewers beside it."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

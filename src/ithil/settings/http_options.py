@@ -1,6 +1,5 @@
 """Options of the HTTP server: ports, who may come in, limits, TLS; and of outgoing HTTP requests."""
 
-
 from __future__ import annotations
 
 import ipaddress

@@ -1,6 +1,5 @@
 """Options that Orthanc does not have: section `Ithil`, or `ITHIL__...` in the environment."""
 
-
 from __future__ import annotations
 
 import ipaddress

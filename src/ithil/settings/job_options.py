@@ -1,6 +1,5 @@
 """Options of jobs, transcoding, caches, scripts, plugins and everything else that is not listed elsewhere."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """All settings in one typed, immutable object."""
 
-
 from __future__ import annotations
 
 from collections.abc import Mapping

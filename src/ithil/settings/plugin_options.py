@@ -1,6 +1,5 @@
 """Options of what Orthanc adds by plugins, other than databases, DICOMweb and the web application."""
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from ithil.archive import resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.errors import DataSetMismatch, FileCorrupted, FileMissing, MissingIdentifier, ReadOnly
-from ithil.archive.ingest import SPOOL_SIZE, Incoming
+from ithil.archive.ingest import SPOOL_SIZE, Announced, Incoming
 from ithil.archive.model import Origin, StoreStatus
 from ithil.archive.storage import compression
+from ithil.dicom import uids
 from ithil.dicom.errors import DicomError
 from ithil.dicom.identifiers import public_ids
 from ithil.dicom.level import Level
+from ithil.dicom.scan import scan
 from tests.data import synthetic
 from tests.data.datasets import body, part10
 from tests.unit.archive.places import ORIGIN, Place, files_of, image, put
@@ -161,16 +164,18 @@ def test_an_empty_file_is_refused(archive: Archive) -> None:
 @pytest.mark.parametrize("what", ["class", "instance"])
 def test_another_instance_than_announced_is_refused(archive: Archive, what: str) -> None:
     made = synthetic.instance(0, 0, 0, size=4)
-    ct = "1.2.840.10008.5.1.4.1.1.2"
-    announced = (ct, "1.2.3.4.5") if what == "instance" else ("1.2.840.10008.5.1.4.1.1.4", made.sop_uid)
-    incoming = Incoming(archive, ORIGIN, announced)
+    ct, mr = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+    offset = scan(made.content, frozenset()).dataset_offset
+    good = Announced(ct, made.sop_uid, uids.EXPLICIT_LITTLE, offset)
+    wrong = replace(good, sop_instance_uid="1.2.3.4.5") if what == "instance" else replace(good, sop_class_uid=mr)
+    incoming = Incoming(archive, ORIGIN, wrong)
     incoming.write(made.content)
     with pytest.raises(DataSetMismatch):
         incoming.commit()
     assert_nothing_stored(archive)
-    good = Incoming(archive, ORIGIN, (ct, made.sop_uid))
-    good.write(made.content)
-    assert good.commit().status is StoreStatus.SUCCESS
+    incoming = Incoming(archive, ORIGIN, good)
+    incoming.write(made.content)
+    assert incoming.commit().status is StoreStatus.SUCCESS
 
 
 def test_a_read_only_archive_takes_nothing(place: Place) -> None:

@@ -125,8 +125,12 @@ def test_a_bare_data_set_of_c_store_reads_like_the_file(value: bytes, syntax: st
     data.private_block(0x0011, "X", create=True).add_new(1, "OB", value)
     content = encode(data, syntax, "ISO_IR 192")
     whole = scan(content, frozenset({PATIENT_ID}))
-    bare = scan(content[whole.dataset_offset :], frozenset({PATIENT_ID}), transfer_syntax=syntax)
-    bare.shift(whole.dataset_offset)
+    bare = scan(
+        content,
+        frozenset({PATIENT_ID}),
+        transfer_syntax=syntax,
+        dataset_offset=whole.dataset_offset,
+    )
     assert bare.tags == whole.tags == {PATIENT_ID: "A1"}
     assert bare.pixel_data_offset == whole.pixel_data_offset
     assert bare.pixel_value_length == whole.pixel_value_length

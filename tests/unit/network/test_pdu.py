@@ -133,7 +133,6 @@ def test_padding_of_titles_and_uids_is_dropped():
         pytest.param(request_bytes(b"\x20\0"), id="item without its header"),
         pytest.param(request_bytes(ECHO_CONTEXT, ECHO_CONTEXT), id="identifier twice"),
         pytest.param(request_bytes(ECHO_CONTEXT.replace(b"\1\0\0\0", b"\2\0\0\0")), id="even identifier"),
-        pytest.param(request_bytes(item(0x20, b"\1\0\0\0")), id="no abstract syntax"),
         pytest.param(request_bytes(item(0x20, b"\1")), id="context cut"),
         pytest.param(request_bytes(item(0x50, item(0x51, b"\0\0\1"))), id="maximum length of three bytes"),
         pytest.param(request_bytes(item(0x50, item(0x54, b"\0\x051.2.3\1"))), id="role cut"),
@@ -203,3 +202,8 @@ def test_an_identity_never_shows_its_credentials():
 )
 def test_which_titles_are_acceptable(title, fine):
     assert pdu.is_acceptable_ae_title(title) is fine
+
+
+def test_a_context_without_abstract_syntax_does_not_take_the_others_along():
+    decoded = pdu.decode(request_bytes(item(0x20, b"\3\0\0\0"), ECHO_CONTEXT))
+    assert [context.abstract_syntax for context in decoded.contexts] == ["", VERIFICATION]

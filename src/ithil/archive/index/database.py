@@ -46,10 +46,7 @@ class Database(ABC):
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading. Raises IndexUnavailable."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._guarded(self.connect)
+        connection = self._idle_connection() or self._guarded(self.connect)
         healthy = False
         try:
             yield Session(connection.cursor(), self.dialect)
@@ -65,6 +62,17 @@ class Database(ABC):
                 self._idle.append(connection)
             else:
                 self._discard(connection)
+
+    def _idle_connection(self) -> Any:
+        """A connection at rest that the database has not given up since, or None."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if not self._is_stale(connection):
+                return connection
+            self._discard(connection)
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction of its own and commit it durably.
@@ -98,10 +106,10 @@ class Database(ABC):
         self._committing = False
         if self._writer is None:
             self._writer = self._guarded(self.connect)
-        cursor = self._writer.cursor()
         with self._turn():
-            cursor.execute(self.begin)
             try:
+                cursor = self._writer.cursor()
+                cursor.execute(self.begin)
                 result = work(Session(cursor, self.dialect))
                 self._committing = True
                 cursor.execute("COMMIT")
@@ -178,6 +186,10 @@ class Database(ABC):
     @abstractmethod
     def _is_lost(self, error: BaseException) -> bool:
         """Whether the connection is of no more use."""
+
+    def _is_stale(self, connection: Any) -> bool:
+        """Whether the other side has closed a connection while it was at rest. Must be cheap."""
+        return False
 
     @abstractmethod
     def _is_clash(self, error: Exception) -> bool:

@@ -6,6 +6,7 @@ the UPDATE that counts, always from patient to series, so that deadlocks are rar
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,14 @@ class PostgresqlDatabase(Database):
         return isinstance(error, psycopg.OperationalError) and (
             error.sqlstate is None or error.sqlstate[:2] in ("57", "08")
         )
+
+    def _is_stale(self, connection: psycopg.Connection[Any]) -> bool:
+        # The server says nothing on a connection at rest, unless it ends.
+        if connection.closed:
+            return True
+        waiting = select.poll()
+        waiting.register(connection.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def _is_clash(self, error: Exception) -> bool:
         return isinstance(

@@ -15,6 +15,7 @@ import ctypes
 import errno
 import mmap
 import os
+import random
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from ithil.archive.errors import FileMissing, StorageFull, StorageUnavailable
 FILES_PER_FOLDER_RUN = 128
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WRITE_BEHIND = 64 * 1024  # bytes worth telling the kernel to begin writing at once
+_FOLDER_TRIES = 100  # of making the folders of a file while a sweep removes those that are empty
 _WRITEV_MAX = 512  # buffers in one call; the kernel allows 1024
 
 
@@ -33,6 +35,8 @@ class FileNames:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # Seeded by the system, so that no two processes draw alike; names need not be secret.
+        self._bits = random.Random(secrets.randbits(256)).getrandbits
         self._prefix = ""
         self._left = 0
 
@@ -40,11 +44,11 @@ class FileNames:
         """A new UUID as text."""
         with self._lock:
             if not self._left:
-                self._prefix = secrets.token_hex(2)
+                self._prefix = f"{self._bits(16):04x}"
                 self._left = FILES_PER_FOLDER_RUN
             self._left -= 1
             prefix = self._prefix
-        digits = secrets.token_hex(14)
+            digits = f"{self._bits(112):028x}"
         variant = "89ab"[int(digits[12], 16) & 3]
         return f"{prefix}{digits[:4]}-{digits[4:8]}-4{digits[8:11]}-{variant}{digits[13:16]}-{digits[16:28]}"
 
@@ -149,11 +153,14 @@ class LocalStorage:
         """Open a new file, making its folders where needed; gives the file descriptor."""
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         try:
-            for _ in range(10):  # a sweep may remove an empty folder in between
+            for _ in range(_FOLDER_TRIES):
                 try:
                     return os.open(path, flags, 0o640)
                 except FileNotFoundError:
-                    self._make_folders(os.path.dirname(path))
+                    try:
+                        self._make_folders(os.path.dirname(path))
+                    except (FileNotFoundError, FileExistsError):
+                        pass  # a sweep has removed a folder that this made or found
             return os.open(path, flags, 0o640)
         except OSError as error:
             raise refusal(error) from error
