@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests.data.synthetic import Synthetic
+from tests.servers.ithil import Ithil
+from tests.servers.process import DicomServer
+
 from ithil.dicom.identifiers import public_ids
 from ithil.dicom.scan import scan
 from ithil.dicom.uids import EXPLICIT_LITTLE
 from ithil.network.errors import AssociationError
 from ithil.network.requestor import Requestor, connect
-from tests.data.synthetic import Synthetic
-from tests.servers.ithil import Ithil
-from tests.servers.process import DicomServer
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 DEADLINE = 60.0  # seconds
@@ -75,7 +76,9 @@ def count(server: DicomServer, what: str = "CountInstances") -> int:
 
 def stored_files(server: Ithil) -> list[Path]:
     """The files in the storage folder that have a UUID as their name."""
-    return [path for path in (server.folder / "storage").rglob("*") if len(path.name) == 36 and path.is_file()]
+    return [
+        path for path in (server.folder / "storage").rglob("*") if len(path.name) == 36 and path.is_file()
+    ]
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:

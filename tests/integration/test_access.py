@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from ithil.dicom.uids import EXPLICIT_LITTLE
-from ithil.network.errors import AssociationRefused
-from ithil.network.requestor import VERIFICATION, Requestor, connect
 from tests.conftest import StartIthil
 from tests.data import synthetic
 from tests.integration.sending import CT, associate, count, store
 from tests.servers.ithil import Ithil
+
+from ithil.dicom.uids import EXPLICIT_LITTLE
+from ithil.network.errors import AssociationRefused
+from ithil.network.requestor import VERIFICATION, Requestor, connect
 
 IMPLICIT = "1.2.840.10008.1.2"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -26,7 +26,9 @@ def peer(server: Ithil, contexts: list[tuple[str, list[str]]], calling: str = "T
     )
 
 
-def accepted(server: Ithil, contexts: list[tuple[str, list[str]]], calling: str = "TESTER") -> set[tuple[str, str]]:
+def accepted(
+    server: Ithil, contexts: list[tuple[str, list[str]]], calling: str = "TESTER"
+) -> set[tuple[str, str]]:
     """The pairs of SOP class and transfer syntax that the server takes."""
     with peer(server, contexts, calling) as made:
         return {(one.abstract_syntax, one.transfer_syntax) for one in made.contexts.values()}

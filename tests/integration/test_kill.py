@@ -12,7 +12,6 @@ from hashlib import md5
 
 import psutil
 import pytest
-
 from tests.conftest import StartIthil
 from tests.data import synthetic
 from tests.data.synthetic import Synthetic

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 
-from ithil.dicom.uids import EXPLICIT_LITTLE
-from ithil.network.requestor import Requestor
 from tests.conftest import StartIthil
 from tests.data import synthetic
 from tests.data.datasets import body
@@ -19,6 +17,9 @@ from tests.integration.sending import (
     stored_files,
 )
 from tests.servers.ithil import Ithil
+
+from ithil.dicom.uids import EXPLICIT_LITTLE
+from ithil.network.requestor import Requestor
 
 SECRET = b"CONFIDENTIAL"  # stands for patient data, which must not be in the log
 
@@ -59,9 +60,7 @@ def test_a_data_set_of_another_class_or_instance(ithil: Ithil) -> None:
 
 def test_a_data_set_without_its_uids(ithil: Ithil) -> None:
     with associate(ithil) as peer:
-        lacking = body(
-            {0x00080016: ("UI", CT.encode() + b"\0"), 0x0020000D: b"", 0x00100010: ("PN", SECRET)}
-        )
+        lacking = body({0x00080016: ("UI", CT.encode() + b"\0"), 0x0020000D: b"", 0x00100010: ("PN", SECRET)})
         assert send_bytes(peer, lacking, "1.2.826.0.1.3680043.10.1.1") == 0xA900
     assert_untouched(ithil)
 

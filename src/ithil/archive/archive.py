@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ithil.archive import intake
+from ithil.archive.checksum import Checksums
 from ithil.archive.describe import TagsOfLevels
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.group_commit import GroupCommit
@@ -48,6 +49,7 @@ class Archive:
     commits: GroupCommit[NewInstance, bool]
     tags_of: TagsOfLevels
     arrivals: Arrivals
+    checksums: Checksums
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:
@@ -67,10 +69,11 @@ class Archive:
 
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
         tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
-        return cls(settings, index, storage, cache, GroupCommit(commit), tags_of, Arrivals())
+        return cls(settings, index, storage, cache, GroupCommit(commit), tags_of, Arrivals(), Checksums())
 
     def close(self) -> None:
         """Close the connections to the database. What has been acknowledged is durable already."""
+        self.checksums.close()
         self.index.close()
 
 

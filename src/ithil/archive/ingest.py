@@ -64,7 +64,7 @@ class Incoming:
         self._announced = announced
         self._pieces: list[bytes] = []
         self._writer: LocalWriter | None = None
-        self._md5 = hashlib.md5(usedforsecurity=False) if archive.settings.store_md5_for_attachments else None
+        self._md5 = archive.checksums.new() if archive.settings.store_md5_for_attachments else None
         self._limits = ScanLimits(
             maximum_depth=archive.settings.ithil.maximum_sequence_depth,
             maximum_elements=archive.settings.ithil.maximum_elements,
@@ -77,23 +77,18 @@ class Incoming:
 
     def write_all(self, buffers: Sequence[Buffer]) -> None:
         """Append several buffers; they may be reused when this returns."""
-        if self._writer is not None:
-            self._account(sum(map(len, buffers)))
-            # First written, then hashed: the disk is busy meanwhile.
-            self._writer.write_all(buffers)
-            if self._md5 is not None:
-                for buffer in buffers:
-                    self._md5.update(buffer)
-            return
         piece = buffers[0] if len(buffers) == 1 and type(buffers[0]) is bytes else b"".join(buffers)
         self._account(len(piece))
+        if self._md5 is not None:
+            self._md5.update(piece)
+        if self._writer is not None:
+            self._writer.write(piece)
+            return
         self._pieces.append(piece)
         if self.size > SPOOL_SIZE:
             self._writer = self._archive.storage.writer()
             self._writer.write_all(self._pieces)
             self._pieces = []
-        if self._md5 is not None:
-            self._md5.update(piece)
 
     def _account(self, length: int) -> None:
         self.size += length
@@ -225,10 +220,9 @@ class Incoming:
 
         The second value is its content if the file is not durable and must go through the intake.
         """
-        size, md5 = self.size, self._md5.hexdigest() if self._md5 is not None else ""
         pieces: Sequence[bytes] = self._pieces
         writer, self._writer = self._writer, None
-        kind, stored_size, stored_md5 = compression.NONE, size, md5
+        kind, stored_size, stored_md5 = compression.NONE, self.size, ""
         if self._archive.settings.storage_compression:
             kind = compression.ZLIB
             writer, pieces, stored_size, stored_md5 = self._compressed(writer)
@@ -242,7 +236,11 @@ class Incoming:
             if writer is not None:
                 writer.discard()
             raise
-        file = Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, size, md5)
+        # Asked for last: large instances are hashed while the disk is waited for.
+        md5 = self._md5.hexdigest() if self._md5 is not None else ""
+        if kind == compression.NONE:
+            stored_md5 = md5
+        file = Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, self.size, md5)
         return file, b"".join(pieces) if by_intake else None
 
     def _compressed(self, plain: LocalWriter | None) -> tuple[LocalWriter | None, list[bytes], int, str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.archive.places import OnPostgresql, OnSqlite, Place
 
 from ithil.archive.archive import Archive
-from tests.unit.archive.places import OnPostgresql, OnSqlite, Place
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+from tests.data import synthetic
 
 from ithil.archive import ingest
 from ithil.archive.archive import Archive
@@ -21,7 +22,6 @@ from ithil.archive.model import Origin, StoreResult
 from ithil.settings import Settings
 from ithil.settings.database_options import PostgreSql
 from ithil.settings.ithil_options import IthilSettings
-from tests.data import synthetic
 
 _schemas = itertools.count()
 

@@ -6,13 +6,12 @@ from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
+from tests.unit.archive.places import files_of
 
 from ithil.archive import resources, sweeps
 from ithil.archive.archive import Archive
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Statement
-from ithil.dicom.level import Level
-from tests.unit.archive.places import files_of
 
 
 def _everything(table: sa.Table) -> Statement:

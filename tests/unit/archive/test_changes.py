@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.unit.archive.places import OnPostgresql, Place, image, put, put_all
 
 from ithil.archive import changes, clock
 from ithil.archive.archive import Archive
@@ -14,7 +15,6 @@ from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.statement import Session
 from ithil.archive.model import Changes
 from ithil.dicom.level import Level
-from tests.unit.archive.places import OnPostgresql, Place, image, put, put_all
 
 
 def kinds(page: Changes) -> list[str]:

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.archive.places import Place, files_of, image, put
+from tests.unit.archive.recount import sweep_files
 
 from ithil.archive import retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.check import check
 from ithil.archive.delete import delete
 from ithil.dicom.level import Level
-from tests.unit.archive.places import Place, files_of, image, put
-from tests.unit.archive.recount import sweep_files
 
 
 def file_of(archive: Archive, instance: str) -> Path:

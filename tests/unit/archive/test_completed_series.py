@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tests.data.datasets import body, part10
+from tests.unit.archive.places import put
+
 from ithil.archive import changes, resources
 from ithil.archive.archive import Archive
 from ithil.dicom.level import Level
-from tests.data.datasets import body, part10
-from tests.unit.archive.places import put
 
 
 def instance(number: int, announced: bytes = b"3 ") -> bytes:

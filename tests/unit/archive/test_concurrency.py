@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.unit.archive.places import OnPostgresql, Place, image, put
+from tests.unit.archive.recount import assert_sound
 
 from ithil.archive import changes, resources
 from ithil.archive.archive import Archive
 from ithil.archive.delete import delete
 from ithil.archive.model import StoreStatus
 from ithil.dicom.level import Level
-from tests.unit.archive.places import OnPostgresql, Place, image, put
-from tests.unit.archive.recount import assert_sound
 
 ROOT = Path(__file__).parents[3]
 

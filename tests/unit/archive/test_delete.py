@@ -6,6 +6,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from tests.unit.archive.places import Place, files_of, image, put, put_all
+from tests.unit.archive.recount import assert_sound, rows, sweep_files
 
 from ithil.archive import changes, clock, resources, retrieve
 from ithil.archive.archive import Archive
@@ -15,8 +17,6 @@ from ithil.archive.index.sweeps import take_lease
 from ithil.archive.model import StoreStatus
 from ithil.archive.sweeps import remove_files
 from ithil.dicom.level import Level
-from tests.unit.archive.places import Place, files_of, image, put, put_all
-from tests.unit.archive.recount import assert_sound, rows, sweep_files
 
 
 @pytest.fixture

@@ -141,9 +141,7 @@ def test_many_threads_for_a_while() -> None:
         return [commits.submit(start + item) for item in range(50)]
 
     with ThreadPoolExecutor(8) as pool:
-        for start, results in zip(
-            range(0, 800, 100), pool.map(many, range(0, 800, 100)), strict=True
-        ):
+        for start, results in zip(range(0, 800, 100), pool.map(many, range(0, 800, 100)), strict=True):
             assert results == [10 * (start + item) for item in range(50)]
     assert sorted(item for batch in recorder.batches for item in batch) == sorted(
         start + item for start in range(0, 800, 100) for item in range(50)

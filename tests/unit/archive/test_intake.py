@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.data import synthetic
+from tests.unit.archive.places import OnSqlite, Place, files_of, image, put
+from tests.unit.archive.recount import assert_sound, rows
 
 from ithil.archive import intake, resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.check import check
 from ithil.archive.delete import delete
 from ithil.dicom.level import Level
-from tests.data import synthetic
-from tests.unit.archive.places import OnSqlite, Place, files_of, image, put
-from tests.unit.archive.recount import assert_sound, rows
 
 
 class Durable(OnSqlite):
@@ -151,7 +151,9 @@ def test_any_order_of_stores_deletes_sweeps_and_crashes(durable: Durable) -> Non
     for _ in range(60):
         what = choose.random()
         if what < 0.6:
-            content = synthetic.instance(0, choose.randrange(2), choose.randrange(4), size=choose.choice((4, 8)))
+            content = synthetic.instance(
+                0, choose.randrange(2), choose.randrange(4), size=choose.choice((4, 8))
+            )
             expected[put(archive, content.content).instance] = content.content
         elif what < 0.75 and expected:
             gone = choose.choice(sorted(expected))

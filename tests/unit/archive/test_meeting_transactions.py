@@ -15,6 +15,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.unit.archive.places import OnPostgresql, image, put, put_all
+from tests.unit.archive.recount import assert_sound, rows
 
 from ithil.archive import changes, resources
 from ithil.archive.archive import Archive
@@ -25,8 +27,6 @@ from ithil.archive.index.statement import Session
 from ithil.archive.model import StoreResult, StoreStatus
 from ithil.archive.sweeps import settle
 from ithil.dicom.level import Level
-from tests.unit.archive.places import OnPostgresql, image, put, put_all
-from tests.unit.archive.recount import assert_sound, rows
 
 DEADLINE = 30.0  # seconds
 

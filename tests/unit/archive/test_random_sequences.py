@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.data import synthetic
+from tests.unit.archive.places import Place, put
+from tests.unit.archive.recount import assert_counters_are_right, assert_sound
 
 from ithil.archive import resources
 from ithil.archive.delete import delete
 from ithil.dicom.level import Level
-from tests.data import synthetic
-from tests.unit.archive.places import Place, put
-from tests.unit.archive.recount import assert_counters_are_right, assert_sound
 
 
 @pytest.mark.parametrize("overwrite", ["Never", "Always", "IfChanged"])

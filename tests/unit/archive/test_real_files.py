@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from tests.data.real import all_files
+from tests.unit.archive.places import Place, files_of, put
+from tests.unit.archive.recount import assert_sound
+
 from ithil.archive import resources, retrieve
 from ithil.archive.errors import MissingIdentifier
 from ithil.archive.model import StoreStatus
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
-from tests.data.real import all_files
-from tests.unit.archive.places import Place, files_of, put
-from tests.unit.archive.recount import assert_sound
 
 
 def test_what_is_stored_comes_back_byte_for_byte(place: Place) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from tests.data.datasets import body, part10
+from tests.unit.archive.places import Place, image, put, put_all
+from tests.unit.archive.recount import rows
 
 from ithil.archive import resources
 from ithil.archive.archive import Archive
@@ -12,9 +15,6 @@ from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Statement
 from ithil.archive.model import MetadataValue, StoreResult
 from ithil.dicom.level import Level
-from tests.data.datasets import body, part10
-from tests.unit.archive.places import Place, image, put, put_all
-from tests.unit.archive.recount import rows
 
 
 @pytest.fixture
@@ -99,9 +99,7 @@ def test_more_than_a_statement_takes(archive: Archive) -> None:
     assert [one.id for one in found] == ids * 50
 
 
-def test_metadata_that_can_change_wins_and_has_revisions(
-    archive: Archive, stored: list[StoreResult]
-) -> None:
+def test_metadata_that_can_change_wins_and_has_revisions(archive: Archive, stored: list[StoreResult]) -> None:
     row = rows(archive, "studies")[0]
     insert = Statement(
         sa.insert(t.metadata).values(
@@ -169,9 +167,7 @@ def test_lookup(archive: Archive, stored: list[StoreResult]) -> None:
 def test_lookup_disregards_case_and_accents(archive: Archive) -> None:
     result = put(
         archive,
-        part10(
-            body({0x00080005: ("CS", b"ISO_IR 192"), 0x00100020: ("LO", "Zoë-1 ".encode())})
-        ),
+        part10(body({0x00080005: ("CS", b"ISO_IR 192"), 0x00100020: ("LO", "Zoë-1 ".encode())})),
     )
     assert resources.lookup(archive, "ZOE-1") == [(Level.PATIENT, result.patient)]
     assert resources.lookup(archive, "zoë-1") == [(Level.PATIENT, result.patient)]

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from tests.unit.archive.places import OnPostgresql, OnSqlite, Place, image, put
+from tests.unit.archive.recount import rows
 
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index import schema, tables
-from tests.unit.archive.places import OnPostgresql, OnSqlite, Place, image, put
-from tests.unit.archive.recount import rows
 
 
 def test_the_migrations_make_what_tables_says(place: Place) -> None:

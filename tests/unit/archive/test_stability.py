@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.unit.archive.places import Place, image, put
+from tests.unit.archive.recount import rows
 
 from ithil.archive import changes, resources
 from ithil.archive.archive import Archive
 from ithil.archive.index import stability
 from ithil.archive.sweeps import Sweeper, settle
 from ithil.dicom.level import Level
-from tests.unit.archive.places import Place, image, put
-from tests.unit.archive.recount import rows
 
 STABLE = {"StableSeries", "StableStudy", "StablePatient"}
 DATE = "20260101T000000"
@@ -56,7 +56,9 @@ def test_another_instance_puts_it_off(archive: Archive) -> None:
         deadline = stability.is_due(session, time.time() + 61)
     assert deadline
     # As if the second instance came half a minute after the first.
-    archive.index.write(lambda session: session.cursor.execute("UPDATE series SET stable_at = stable_at - 30"))
+    archive.index.write(
+        lambda session: session.cursor.execute("UPDATE series SET stable_at = stable_at - 30")
+    )
     put(archive, image(number=1))
     assert "StableSeries" not in settle_at(archive, 40)
     assert "StableSeries" in settle_at(archive, 61)
@@ -115,9 +117,7 @@ def test_more_than_one_sweep_takes(archive: Archive) -> None:
 
 
 def test_two_sweepers_log_each_event_once(place: Place) -> None:
-    one, other = (
-        place.open(stable_age=1, ithil={"stability_sweep_seconds": 0.05}) for _ in range(2)
-    )
+    one, other = (place.open(stable_age=1, ithil={"stability_sweep_seconds": 0.05}) for _ in range(2))
     sweepers = [Sweeper(one, "one"), Sweeper(other, "other")]
     for sweeper in sweepers:
         sweeper.start()

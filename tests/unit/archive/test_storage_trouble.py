@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.data import synthetic
+from tests.servers.postgresql import PostgreSql
+from tests.unit.archive.places import ORIGIN, OnPostgresql, Place, files_of, image, put
+from tests.unit.archive.recount import assert_sound, rows
 
 from ithil.archive.archive import Archive
 from ithil.archive.errors import CommitUncertain, IndexUnavailable, StorageFull, StorageUnavailable
 from ithil.archive.ingest import Incoming
 from ithil.archive.model import StoreStatus
 from ithil.settings import Settings
-from tests.data import synthetic
-from tests.servers.postgresql import PostgreSql
-from tests.unit.archive.places import ORIGIN, OnPostgresql, Place, files_of, image, put
-from tests.unit.archive.recount import assert_sound, rows
 
 
 def failing(number: int) -> Callable[..., Any]:

@@ -220,7 +220,8 @@ def test_two_acceptors_share_a_listening_socket():
     shared = listen("127.0.0.1", 0)
     port = shared.getsockname()[1]
     acceptors = [
-        Acceptor([one], AcceptorConfig(), lambda: RecordingHandler(Record())) for one in (shared.dup(), shared)
+        Acceptor([one], AcceptorConfig(), lambda: RecordingHandler(Record()))
+        for one in (shared.dup(), shared)
     ]
     for acceptor in acceptors:
         acceptor.start()
