@@ -22,7 +22,7 @@ from types import FrameType
 import uvicorn
 
 from ithil import __version__, logs
-from ithil.archive.archive import Archive
+from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
 from ithil.dicom.dictionary import Entry, configured
@@ -52,6 +52,11 @@ def run(settings: Settings, *, verbosity: int = 0) -> int:
     log.warning("Ithil %s starts as %s", __version__, settings.dicom_aet)
     for warning in settings.warnings:
         log.warning("%s", warning)
+    if holds_index_of_orthanc(settings):
+        log.warning(
+            "Orthanc's index is in the folder of the settings. Ithil has an index of its own and does not see "
+            "what Orthanc stored; see docs/operating.md for the way to move it"
+        )
     try:
         sockets = Listeners(settings)
         if settings.ithil.workers == 1:

@@ -16,9 +16,9 @@ from ithil.archive import intake
 from ithil.archive.checksum import Checksums
 from ithil.archive.describe import TagsOfLevels
 from ithil.archive.errors import IndexUnavailable
-from ithil.archive.group_commit import GroupCommit
 from ithil.archive.index import schema
 from ithil.archive.index.database import Database
+from ithil.archive.index.group_commit import GroupCommit
 from ithil.archive.index.ingest import Batch, NewInstance
 from ithil.archive.index.sqlite import SqliteDatabase
 from ithil.archive.index.statement import Session
@@ -29,6 +29,7 @@ from ithil.settings import Settings
 log = logging.getLogger(__name__)
 
 INDEX_FILE = "ithil.db"
+ORTHANCS_INDEX_FILE = "index"
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Archive:
             log.warning("%d files that a crash had taken away were written again", restored)
 
         def commit(batch: Sequence[NewInstance]) -> list[bool]:
-            return index.write(lambda session: _add_all(session, batch))
+            return index.write(lambda session: _add_all(session, batch), durable=False)
 
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
         tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
@@ -75,6 +76,12 @@ class Archive:
         """Close the connections to the database. What has been acknowledged is durable already."""
         self.checksums.close()
         self.index.close()
+
+
+def holds_index_of_orthanc(settings: Settings) -> bool:
+    """Whether Orthanc keeps, or kept, its index where the settings point."""
+    folders = {settings.index_directory, settings.storage_directory}
+    return any((folder / ORTHANCS_INDEX_FILE).is_file() for folder in folders)
 
 
 def _add_all(session: Session, news: Sequence[NewInstance]) -> list[bool]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ithil.archive import clock
-from ithil.archive.archive import Archive
+from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import tables as t
 from ithil.archive.index.read import DICOM_FILE_COLUMNS
@@ -103,10 +103,14 @@ def check(
 ) -> Report:
     """Compare the index with the storage, optionally reading every file to compare its MD5 sum.
 
+    Raises NotOurStorage instead of removing anything from a folder that looks like another server's.
+
     `minimum_age` (seconds) is how old a file must be to count as an orphan; `progress` is called with the
     number of files looked at. Raises IndexUnavailable, StorageUnavailable.
     """
     report = Report()
+    if remove_orphans:
+        _refuse_foreign_storage(archive)
     folder = archive.settings.temporary_directory
     with tempfile.TemporaryDirectory(prefix="ithil-check-", dir=folder) as place:
         files = sqlite3.connect(Path(place) / "files.db", isolation_level=None)
@@ -123,6 +127,24 @@ def check(
         if report.files % 1000 == 0:
             progress(report.files)
     return report
+
+
+class NotOurStorage(ArchiveError):
+    """The files in the storage are probably not orphans but belong to somebody else."""
+
+
+def _refuse_foreign_storage(archive: Archive) -> None:
+    """To a server with an empty or a lost index every file is an orphan; deleting them all cannot be meant."""
+    if holds_index_of_orthanc(archive.settings):
+        raise NotOurStorage(
+            "Orthanc's index is in this folder, so the files that Ithil does not know may be Orthanc's: "
+            "nothing is removed"
+        )
+    empty = next(_all_attachments(archive), None) is None
+    if empty and next(archive.storage.all_files(), None) is not None:
+        raise NotOurStorage(
+            "The index is empty but the storage is not, as with a lost or a wrong index: nothing is removed"
+        )
 
 
 def _look_for_orphans(

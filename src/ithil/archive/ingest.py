@@ -129,8 +129,10 @@ class Incoming:
         if archive.arrivals.were_known and settings.overwrite_instances == "Never":
             # Someone sends again what is here: asking first spares writing each file in vain.
             with archive.index.read() as session:
-                if is_stored(session, ids[Level.INSTANCE]):
-                    return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+                known = is_stored(session, ids[Level.INSTANCE])
+            if known:
+                archive.index.sync()  # it may have arrived by another way in this very moment
+                return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
         file, content = self._store_file()
         new = new_instance(
@@ -148,6 +150,7 @@ class Incoming:
         )
         try:
             added = archive.commits.submit(new)
+            archive.index.sync()
         except CommitUncertain:
             raise  # a row may name the file
         except BaseException:

@@ -34,7 +34,7 @@ def settle(index: Database, storage: LocalStorage) -> int:
     if not waiting:
         return 0
     storage.sync([uuid for _, uuid in waiting])
-    index.write(lambda session: rows.drop_files(session, waiting))
+    index.write(lambda session: rows.drop_files(session, waiting), durable=False)
     return len(waiting)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -120,6 +119,3 @@ def put_all(archive: Archive, *contents: bytes) -> list[StoreResult]:
 def files_of(archive: Archive) -> set[str]:
     """The UUIDs of the files that lie in the storage."""
     return {uuid for uuid, _, _ in archive.storage.all_files()}
-
-
-Work = Callable[[], Any]

@@ -112,9 +112,8 @@ def page(
     that follow the log from its end. `done` is false if there are more in the direction of the search.
     """
     backwards = to is not None and since == 0
-    if kinds is None:
-        statement = _BACKWARDS if backwards else _FORWARDS
-    else:
+    statement = _BACKWARDS if backwards else _FORWARDS
+    if kinds is not None:
         statement = _page(kinds, backwards=backwards)
     values = {
         "since": min(since, _END),

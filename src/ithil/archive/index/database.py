@@ -74,12 +74,26 @@ class Database(ABC):
                 return connection
             self._discard(connection)
 
-    def write(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a transaction of its own and commit it durably.
+    def write(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
+        """Run `work` in a transaction of its own and commit it. Without `durable`, `sync` must follow before
+        anybody is told of it.
 
         Raises IndexUnavailable when the database cannot be reached, stays locked or lets others go first at
         every try, StorageFull when its disk is full, and whatever else `work` raises (after rolling back).
         """
+        result = self._write(work)
+        if durable:
+            self.sync()
+        return result
+
+    def sync(self) -> None:
+        """Return when all that has been committed is on the disk. Raises CommitUncertain.
+
+        Does nothing where a commit itself waits for that.
+        """
+        return
+
+    def _write(self, work: Callable[[Session], T]) -> T:
         attempt = 0
         uncertain = False
         while True:

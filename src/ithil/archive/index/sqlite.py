@@ -1,7 +1,12 @@
 """The index in one SQLite file: the default, for one host.
 
-Write-ahead logging lets readers and the one writer work at the same time, also in several processes. With
-`synchronous=FULL` a commit is on the disk when it returns.
+Write-ahead logging lets readers and the one writer work at the same time, also in several processes.
+
+SQLite could make each commit durable itself (`synchronous=FULL`), but then the next transaction waits while the
+disk writes. Here a commit only appends to the log, and `sync` has the log written by a call of its own, which
+all who wait at that moment share. What is acknowledged after `sync` is as durable, and the transactions of other
+threads go on meanwhile. Whatever order the log reaches the disk in, SQLite takes from it after a crash only
+transactions that are whole, as with `synchronous=NORMAL`.
 """
 
 from __future__ import annotations
@@ -9,14 +14,16 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ithil.archive.errors import IndexUnavailable, StorageFull
+from ithil.archive.errors import CommitUncertain, IndexUnavailable, StorageFull
 from ithil.archive.index.database import Database
+from ithil.archive.index.group_commit import GroupCommit
 
 BUSY_SECONDS = 20.0  # how long a transaction waits for that of another process
+_fdatasync = getattr(os, "fdatasync", os.fsync)
 CACHE_KIB = 8192  # page cache of a connection
 
 
@@ -31,6 +38,8 @@ class SqliteDatabase(Database):
         self.path = path
         self._durable = durable
         self._watch: sqlite3.Connection | None = None
+        self._syncs: GroupCommit[None, None] = GroupCommit(self._sync_log)
+        self._log: tuple[int, int] | None = None  # file descriptor and inode of the log
         self._queue_fd = -1  # the file on which writing processes wait for each other
 
     def connect(self) -> sqlite3.Connection:
@@ -38,12 +47,38 @@ class SqliteDatabase(Database):
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA wal_autocheckpoint=2000")
         return connection
+
+    def sync(self) -> None:
+        """Have the log written to the disk, together with all others who ask for that now."""
+        if self._durable:
+            self._syncs.submit(None)
+
+    def _sync_log(self, waiting: Sequence[None]) -> list[None]:
+        try:
+            name = f"{self.path}-wal"
+            inode = os.stat(name).st_ino
+            if self._log is None or self._log[1] != inode:
+                # The log is made anew after the last connection to it was closed.
+                self._close_log()
+                self._log = (os.open(name, os.O_RDWR | os.O_CLOEXEC), inode)
+            _fdatasync(self._log[0])
+        except FileNotFoundError:
+            pass  # no log: SQLite has moved all of it into the database, durably
+        except OSError as error:
+            # To try again would succeed without having written anything.
+            raise CommitUncertain("The log of the index could not be written to the disk") from error
+        return [None] * len(waiting)
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            os.close(self._log[0])
+            self._log = None
 
     def version(self) -> object | None:
         """SQLite's `data_version`, asked on a connection that never writes."""
@@ -61,6 +96,7 @@ class SqliteDatabase(Database):
         if self._watch is not None:
             self._discard(self._watch)
             self._watch = None
+        self._close_log()
         if self._queue_fd >= 0:
             os.close(self._queue_fd)
             self._queue_fd = -1

@@ -1,4 +1,4 @@
-"""Commits that are shared by those who wait anyway.
+"""Commits, and waits for the disk, that are shared by those who wait anyway.
 
 The thread that brings an instance does all the work itself, up to the commit, since handing an instance to
 another thread costs more than indexing it. While one thread commits, others queue up; when it is done, one of
@@ -46,7 +46,7 @@ class GroupCommit(Generic[Item, Result]):
         self._busy = False
 
     def submit(self, item: Item) -> Result:
-        """Commit `item`, alone or with others; returns when it is durable, or raises what `commit` raised."""
+        """Commit `item`, alone or with others; returns or raises what `commit` made of it."""
         mine: _Waiting[Item, Result] = _Waiting(item)
         with self._lock:
             self._queue.append(mine)
