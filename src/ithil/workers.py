@@ -6,6 +6,7 @@ dies again and again is replaced ever more slowly, so that a broken database doe
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -16,6 +17,8 @@ from types import FrameType
 log = logging.getLogger(__name__)
 
 STEADY_SECONDS = 10.0  # a worker that lived this long did start
+_PR_SET_PDEATHSIG = 1
+_LOOK = 0.1  # seconds between two looks at the workers
 _SLOWEST = 10.0  # seconds between two starts of a worker that keeps dying
 
 
@@ -40,17 +43,21 @@ def supervise(count: int, work: Callable[[], None]) -> int:
         lived = time.monotonic() - started.pop(pid)
         log.error("worker %d died, another takes its place", pid)
         delay = 0.0 if lived > STEADY_SECONDS else min(_SLOWEST, 2 * delay or 0.5)
-        time.sleep(delay)
+        again = time.monotonic() + delay
+        while not stopping and time.monotonic() < again:
+            time.sleep(_LOOK)
     _stop_all(list(started))
     return 0
 
 
 def _start(work: Callable[[], None]) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:
+        _end_with(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         work()
@@ -61,6 +68,15 @@ def _start(work: Callable[[], None]) -> int:
         os._exit(status)
 
 
+def _end_with(parent: int) -> None:
+    """Have this process stop when its parent dies, which otherwise nobody would replace or stop any more."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+
 def _wait_for_one(stopping: Callable[[], bool]) -> int | None:
     """The next worker that ends, or None when it is time to stop."""
     while not stopping():
@@ -68,7 +84,7 @@ def _wait_for_one(stopping: Callable[[], bool]) -> int | None:
         pid, _ = os.waitpid(-1, os.WNOHANG)
         if pid:
             return pid
-        time.sleep(0.1)
+        time.sleep(_LOOK)
     return None
 
 

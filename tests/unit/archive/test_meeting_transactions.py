@@ -38,14 +38,14 @@ def held_before_commit(archive: Archive, work: Callable[[], Any]) -> Iterator[Ca
     index = archive.index
     write = index.write
 
-    def held(inner: Callable[[Session], Any]) -> Any:
+    def held(inner: Callable[[Session], Any], *, durable: bool = True) -> Any:
         def then_wait(session: Session) -> Any:
             result = inner(session)
             reached.set()
             assert go_on.wait(DEADLINE)
             return result
 
-        return write(then_wait)
+        return write(then_wait, durable=durable)
 
     index.write = held  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
