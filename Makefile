@@ -20,7 +20,7 @@ setup-test: $(VENV)/.installed-test system-packages ## The same with all that th
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Ithil needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .

@@ -26,7 +26,7 @@ API_VERSION = 31
 DATABASE_VERSION = 6
 """What Orthanc has said for many years; the schema of this server's own index is another thing."""
 
-_LIBRARIES = ("httptools", "orjson", "psycopg", "pydicom", "sqlalchemy", "starlette", "uvicorn", "uvloop")
+_LIBRARIES = ("httptools", "orjson", "psycopg", "pydicom", "sqlalchemy", "uvicorn", "uvloop")
 
 
 def routes() -> list[Route]:

@@ -24,6 +24,8 @@ from ithil.archive.index.group_commit import GroupCommit
 
 BUSY_SECONDS = 20.0  # how long a transaction waits for that of another process
 _fdatasync = getattr(os, "fdatasync", os.fsync)
+CHECKPOINT_PAGES = 4000  # of 4 KiB: how long the log gets before it is moved into the database
+LOG_SIZE = 20 * 1024 * 1024  # bytes that the log's file has from the beginning
 CACHE_KIB = 8192  # page cache of a connection
 
 
@@ -40,6 +42,7 @@ class SqliteDatabase(Database):
         self._watch: sqlite3.Connection | None = None
         self._syncs: GroupCommit[None, None] = GroupCommit(self._sync_log)
         self._log: tuple[int, int] | None = None  # file descriptor and inode of the log
+        self._log_is_long = False
         self._queue_fd = -1  # the file on which writing processes wait for each other
 
     def connect(self) -> sqlite3.Connection:
@@ -51,7 +54,7 @@ class SqliteDatabase(Database):
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA wal_autocheckpoint=2000")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         return connection
 
     def sync(self) -> None:
@@ -126,9 +129,31 @@ class SqliteDatabase(Database):
             self._queue_fd = os.open(f"{self.path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._queue_fd, fcntl.LOCK_EX)
         try:
+            if self._durable and not self._log_is_long:
+                self._log_is_long = self._lengthen_log()
             yield
         finally:
             fcntl.flock(self._queue_fd, fcntl.LOCK_UN)
+
+    def _lengthen_log(self) -> bool:
+        """Give the log's file its full size; False while there is none. Only for who has the turn to write.
+
+        To write into a file that is long enough takes the disk half as long as to write at its end, for which
+        the file system has to commit its own journal. To SQLite, zeros after the last transaction are nothing.
+        """
+        try:
+            fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            size = os.fstat(fd).st_size
+            while size < LOG_SIZE:
+                size += os.pwrite(fd, bytes(min(1 << 20, LOG_SIZE - size)), size)
+        except OSError:
+            pass  # a full disk will show when there is something to write
+        finally:
+            os.close(fd)
+        return True
 
     def lacks_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)

@@ -1,0 +1,90 @@
+"""SQLite's log on the disk before anything is acknowledged, and what follows when it cannot be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ithil.archive import delete, resources
+from ithil.archive.archive import Archive
+from ithil.archive.errors import CommitUncertain
+from ithil.archive.index import sqlite
+from ithil.archive.ingest import store
+from ithil.dicom.level import Level
+from ithil.settings import load
+from tests.unit.archive.places import ORIGIN, image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def open_archive(folder: Path, **settings: Any) -> Archive:
+    return Archive.open(load([], {}, {"StorageDirectory": str(folder / "storage"), **settings}))
+
+
+def test_each_acknowledgement_waits_for_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = open_archive(folder)
+    log = f"{folder}/storage/ithil.db-wal"
+    synced: list[bool] = []
+    real = sqlite._fdatasync
+
+    def watched(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino == os.stat(log).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(sqlite, "_fdatasync", watched)
+    for number in range(3):
+        result = store(archive, image(number=number), ORIGIN)
+        assert synced == [True] * (number + 1)
+    store(archive, image(number=0), ORIGIN)  # known already: its rows may be as young as that
+    assert len(synced) == 4
+    delete.delete(archive, Level.INSTANCE, result.instance)
+    assert len(synced) == 5
+    archive.close()
+
+
+def test_without_sync_nobody_waits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = open_archive(folder, SyncStorageArea=False)
+
+    def fail(fd: int) -> None:
+        raise AssertionError("nobody asked for this")
+
+    monkeypatch.setattr(sqlite, "_fdatasync", fail)
+    store(archive, image(), ORIGIN)
+    archive.close()
+
+
+def test_a_log_that_cannot_be_written_is_no_success(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = open_archive(folder)
+    calls = 0
+
+    def broken(fd: int) -> None:
+        nonlocal calls
+        calls += 1
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sqlite, "_fdatasync", broken)
+    with pytest.raises(CommitUncertain):
+        store(archive, image(), ORIGIN)
+    assert calls == 1  # a second try would succeed without having written anything
+    monkeypatch.undo()
+    # The transaction may have survived, so its file must have too; the sender sends again and is answered.
+    (instance,) = resources.list_ids(archive, Level.INSTANCE)
+    assert store(archive, image(), ORIGIN).instance == instance
+    archive.close()
+
+
+def test_the_log_of_a_reopened_archive_is_a_new_file(folder: Path) -> None:
+    for number in range(3):
+        archive = open_archive(folder)
+        store(archive, image(number=number), ORIGIN)
+        assert os.stat(f"{folder}/storage/ithil.db-wal").st_size >= sqlite.LOG_SIZE
+        archive.close()
+    archive = open_archive(folder)
+    assert len(resources.list_ids(archive, Level.INSTANCE)) == 3
+    archive.close()
