@@ -48,8 +48,7 @@ class RunningMd5:
 
     def update(self, piece: bytes) -> None:
         """Add a piece; it must not change afterwards."""
-        if len(piece) < WORTH_HANDING_OVER:
-            self._wait(0)
+        if len(piece) < WORTH_HANDING_OVER and not self._waiting:
             self._md5.update(piece)
             return
         self._waiting.append((self._pool.submit(self._md5.update, piece), len(piece)))

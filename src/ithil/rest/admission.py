@@ -26,16 +26,26 @@ class Budget:
         self._capacity = capacity
         self._taken = 0
 
+    def take(self, size: int) -> bool:
+        """Take `size` bytes if there are as many, or if nothing is taken: one request alone is always let in."""
+        if self._taken and self._taken + size > self._capacity:
+            return False
+        self._taken += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Undo a `take` that was granted."""
+        self._taken -= size
+
     @contextmanager
     def share(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes of the budget. Raises Busy, but not for one request that is alone."""
-        if self._taken and self._taken + size > self._capacity:
+        """Hold `size` bytes of the budget. Raises Busy if `take` does not grant them."""
+        if not self.take(size):
             raise Busy
-        self._taken += size
         try:
             yield
         finally:
-            self._taken -= size
+            self.give_back(size)
 
 
 def share_of(body: Body, streamed_at_once: int) -> int:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ithil.archive import retrieve
 from ithil.archive.archive import Archive
@@ -24,10 +27,11 @@ from ithil.rest.context import MOST_THREADS, Context
 from ithil.rest.errors import RestError
 from ithil.rest.multipart import MultipartReader, boundary_of
 from ithil.rest.names import Names
+from ithil.rest.quick_upload import PATH, QuickUpload, expected_size
 from ithil.rest.request import RestRequest, parse_query
 from ithil.rest.routes import table
 from ithil.rest.routing import METHODS, Route, Router, split
-from ithil.rest.uploads import HELD_BYTES
+from ithil.rest.uploads import HELD_BYTES, upload, upload_whole
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -55,6 +59,7 @@ class RestApp:
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
+        self._takes_uploads = _takes_uploads(context.router)
 
     @property
     def router(self) -> Router:
@@ -103,6 +108,43 @@ class RestApp:
         known = self._known((url, headers.get(b"accept")), self.context.archive.index.version())
         return None if known is None else (known[0].head, known[1])
 
+    def quick_upload(
+        self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
+    ) -> QuickUpload | None:
+        """The upload that a POST begins, if it may take the short way; `http_protocol` asks as above.
+
+        What is refused before the body is read, and what this server is too busy for, is answered on the
+        ordinary way.
+        """
+        size = expected_size(url, headers) if self._takes_uploads else None
+        if size is None or (self._body_limit and size > self._body_limit):
+            return None
+        visitor = self._access.admit({"client": client}, headers)
+        if visitor is None or not self._budget.take(size):
+            return None
+        request = RestRequest(
+            self.context,
+            "POST",
+            PATH.decode(),
+            _text_headers(headers),
+            client=visitor.address,
+            user=visitor.user,
+        )
+        return QuickUpload(size, self._budget, self.context.threads, partial(self._store_whole, request))
+
+    def _store_whole(self, request: RestRequest, content: bytes) -> tuple[bytes, bytes]:
+        """Head (without the empty line at its end) and body of the answer to an upload. Blocking."""
+        try:
+            answer = upload_whole(request, content)
+        except Exception as error:
+            answer = answers.failure(
+                errors.translate(error), request.method, request.path, described=self._described
+            )
+        lines = [b"%s: %s\r\n" % header for header in _headers(answer)]
+        body = answer.body
+        assert isinstance(body, bytes)  # no upload is answered with a file
+        return b"".join([STATUS_LINE[answer.status], *lines]), body
+
     def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, bytes] | None:
         """A kept answer and its body."""
         cached = self._cache.get(key, version)
@@ -126,7 +168,7 @@ class RestApp:
         method = scope["method"]
         cacheable = False
         try:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
+            headers = _text_headers(raw_headers)
             query = parse_query(scope["query_string"])
             method = _effective_method(method, headers, query)
             request = RestRequest(
@@ -254,6 +296,17 @@ def _effective_method(method: str, headers: Mapping[str, str], query: Mapping[st
     if override.upper() not in _OVERRIDES:
         raise _EarlyAnswer(Answer(status=400))
     return override.upper()
+
+
+def _takes_uploads(router: Router) -> bool:
+    """Whether uploads are a route at all, which they are not in a read-only archive."""
+    found = router.match(split(PATH.decode()))
+    route = found.node.routes.get("POST") if found is not None else None
+    return route is not None and route.handler is upload
+
+
+def _text_headers(raw_headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
 
 
 def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:

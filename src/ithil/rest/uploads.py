@@ -1,9 +1,10 @@
 """`POST /instances`: a DICOM file, the same compressed with gzip, or a ZIP of many.
 
 What a body is shows in its first bytes, not in its `Content-Type`, which clients rarely set right. A body of
-ordinary size is stored by one visit to a worker thread; a large one is handed to the archive in pieces while
-it arrives, so a multiframe of gigabytes passes without being held in memory. If the client leaves before the
-end, or the archive refuses, nothing stays behind.
+ordinary size is stored by one visit to a worker thread (`upload_whole`, which is also what the short way of
+`quick_upload` leads to); a large one is handed to the archive in pieces while it arrives, so a multiframe of
+gigabytes passes without being held in memory. If the client leaves before the end, or the archive refuses,
+nothing stays behind.
 """
 
 from __future__ import annotations
@@ -37,22 +38,28 @@ async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
     ArchiveError as ingest does.
     """
     context = request.context
-    origin = Origin("RestApi", remote_ip=request.client, http_username=request.user)
     if request.headers.get("content-encoding", "").strip().lower() == "gzip":
         chunks = gunzip(context, chunks)
     pieces = gathered(chunks)
     first = await anext(pieces, b"")
-    if not first:
-        raise RestError(errors.BAD_FILE_FORMAT, "The uploaded file is empty")
     second = await anext(pieces, b"")
+    if not second:
+        return await context.in_thread(upload_whole, request, first)
     if is_zip(first):
-        results = await _store_zip(context, origin, first, second, pieces)
+        results = await _store_zip(request, first, second, pieces)
         return answers.json(request, [stored_json(result) for result in results])
-    if second:
-        result = await _store_stream(context, origin, first, second, pieces)
-    else:
-        result = await context.in_thread(ingest.store, context.archive, first, origin)
-    return answers.json(request, stored_json(result))
+    return answers.json(request, stored_json(await _store_stream(request, first, second, pieces)))
+
+
+def upload_whole(request: RestRequest, content: bytes) -> Answer:
+    """The answer to an upload whose body is in memory. Blocking; raises what `upload` raises."""
+    archive, origin = request.context.archive, _origin(request)
+    if not content:
+        raise RestError(errors.BAD_FILE_FORMAT, "The uploaded file is empty")
+    if is_zip(content):
+        results = store_members(archive, BytesIO(content), origin, _member_limit(request.context))
+        return answers.json(request, [stored_json(result) for result in results])
+    return answers.json(request, stored_json(ingest.store(archive, content, origin)))
 
 
 def stored_json(result: StoreResult) -> dict[str, Any]:
@@ -75,9 +82,10 @@ async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         parts.append(chunk)
         size += len(chunk)
         if size >= PIECE:
-            yield b"".join(parts)
-            parts.clear()
+            piece = b"".join(parts)
+            parts.clear()  # before the piece is used, so that nothing is held twice
             size = 0
+            yield piece
     if parts:
         yield parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -88,7 +96,7 @@ async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterato
     Raises RestError (bad file format) for damaged or truncated data, and beyond
     `MaximumFileSizeInArchiveMB`, however small the compressed body is.
     """
-    limit = context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
+    limit = _member_limit(context)
     decoder = zlib.decompressobj(31)
     total = 0
     async for chunk in chunks:
@@ -115,9 +123,10 @@ async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterato
 
 
 async def _store_stream(
-    context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+    request: RestRequest, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> StoreResult:
-    incoming = await context.in_thread(ingest.Incoming, context.archive, origin)
+    context = request.context
+    incoming = await context.in_thread(ingest.Incoming, context.archive, _origin(request))
     try:
         await context.in_thread(incoming.write, first)
         await context.in_thread(incoming.write, second)
@@ -130,20 +139,28 @@ async def _store_stream(
 
 
 async def _store_zip(
-    context: Context, origin: Origin, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+    request: RestRequest, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> list[StoreResult]:
-    limit = context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
-    if not second:
-        return await context.in_thread(store_members, context.archive, BytesIO(first), origin, limit)
+    context = request.context
     spool: IO[bytes] = await context.in_thread(_temporary_file, context)
     try:
         await context.in_thread(spool.write, first)
         await context.in_thread(spool.write, second)
         async for piece in rest:
             await context.in_thread(spool.write, piece)
-        return await context.in_thread(store_members, context.archive, spool, origin, limit)
+        limit = _member_limit(context)
+        return await context.in_thread(store_members, context.archive, spool, _origin(request), limit)
     finally:
         await context.in_thread(spool.close)
+
+
+def _origin(request: RestRequest) -> Origin:
+    return Origin("RestApi", remote_ip=request.client, http_username=request.user)
+
+
+def _member_limit(context: Context) -> int:
+    """Bytes of one uncompressed member of an archive; 0 for none."""
+    return context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
 
 
 def _temporary_file(context: Context) -> IO[bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.archive.places import ORIGIN, image
 
 from ithil.archive import delete, resources
 from ithil.archive.archive import Archive
@@ -15,7 +16,6 @@ from ithil.archive.index import sqlite
 from ithil.archive.ingest import store
 from ithil.dicom.level import Level
 from ithil.settings import load
-from tests.unit.archive.places import ORIGIN, image
 
 
 @pytest.fixture
