@@ -6,6 +6,8 @@ instances it holds: a rate of instances that are not there would be worth nothin
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +21,7 @@ from benchmarks.servers import Server, ServerFailed
 from benchmarks.storescu import send
 
 _MEGABYTE = 1e6
+_SETTLE_SECONDS = 3.0
 _SEND_LIMIT = 180.0  # seconds for one workload's sending
 _BATCHES = 3  # at each level of the growth workload; the rate is their median
 
@@ -204,6 +207,9 @@ def _grow(server: Server, bench: Bench, _wanted: frozenset[str]) -> Values:
 
     def rate() -> float:
         nonlocal stored
+        # What filling left to the disk must not be measured: let it be written, and the server end its sweeps.
+        time.sleep(_SETTLE_SECONDS)
+        os.sync()
         rates = []
         for _ in range(_BATCHES):
             batch = next(batches)

@@ -197,6 +197,7 @@ async def serve(client: Client, data: list[bytes]) -> bytes:
         host="127.0.0.1",
         port=0,
         http=FastHttpProtocol,
+        proxy_headers=False,
         lifespan="off",
         log_level="critical",
         timeout_keep_alive=1,
