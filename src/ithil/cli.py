@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_configuration(check)
     check.add_argument("--remove-orphans", action="store_true", help="delete the files that no row names")
+    check.add_argument(
+        "--force", action="store_true", help="delete orphans even if they outnumber what the index names"
+    )
     check.add_argument("--md5", action="store_true", help="read every file and compare its MD5 sum")
     check.add_argument(
         "--older-than",
@@ -154,6 +157,7 @@ def _check(parsed: argparse.Namespace) -> int:
             report = check(
                 archive,
                 remove_orphans=parsed.remove_orphans,
+                force=parsed.force,
                 verify_md5=parsed.md5,
                 minimum_age=parsed.older_than,
                 progress=progress,

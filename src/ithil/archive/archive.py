@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ithil.archive import intake
 from ithil.archive.checksum import Checksums
 from ithil.archive.describe import TagsOfLevels
 from ithil.archive.errors import IndexUnavailable
@@ -22,6 +22,7 @@ from ithil.archive.index.group_commit import GroupCommit
 from ithil.archive.index.ingest import Batch, NewInstance
 from ithil.archive.index.sqlite import SqliteDatabase
 from ithil.archive.index.statement import Session
+from ithil.archive.intake import Intake
 from ithil.archive.storage.cache import FileCache
 from ithil.archive.storage.local import LocalStorage, refusal
 from ithil.settings import Settings
@@ -48,6 +49,7 @@ class Archive:
     storage: LocalStorage
     cache: FileCache
     commits: GroupCommit[NewInstance, bool]
+    intake: Intake
     tags_of: TagsOfLevels
     arrivals: Arrivals
     checksums: Checksums
@@ -62,19 +64,23 @@ class Archive:
         storage.prepare()
         index = _open_index(settings)
         schema.prepare(index)
-        if not settings.read_only and (restored := intake.recover(index, storage)):
-            log.warning("%d files that a crash had taken away were written again", restored)
+        intake = Intake(index, storage)
+        if not settings.read_only and (recovered := intake.recover()):
+            log.warning("%d files that may not have reached the disk were written again", recovered)
 
         def commit(batch: Sequence[NewInstance]) -> list[bool]:
             return index.write(lambda session: _add_all(session, batch), durable=False)
 
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
         tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
-        return cls(settings, index, storage, cache, GroupCommit(commit), tags_of, Arrivals(), Checksums())
+        return cls(
+            settings, index, storage, cache, GroupCommit(commit), intake, tags_of, Arrivals(), Checksums()
+        )
 
     def close(self) -> None:
         """Close the connections to the database. What has been acknowledged is durable already."""
         self.checksums.close()
+        self.storage.close()
         self.index.close()
 
 
@@ -113,9 +119,10 @@ def _open_postgresql(settings: Settings) -> Database:
 
     postgresql = settings.postgresql
     if postgresql.connection_uri:
-        conninfo = make_conninfo(postgresql.connection_uri, connect_timeout=10)
+        conninfo = make_conninfo(postgresql.connection_uri, **_PATIENCE)
     else:
         conninfo = make_conninfo(
+            **_PATIENCE,
             host=postgresql.host,
             port=postgresql.port,
             dbname=postgresql.database,
@@ -123,13 +130,23 @@ def _open_postgresql(settings: Settings) -> Database:
             password=postgresql.password,
             sslmode="require" if postgresql.enable_ssl else "disable",
             application_name=postgresql.application_name or "ithil",
-            connect_timeout=10,
         )
     database = PostgresqlDatabase(
         conninfo, schema=postgresql.schema.lower(), durable=settings.sync_storage_area
     )
     _wait_for(database, postgresql.maximum_connection_retries, postgresql.connection_retry_interval)
     return database
+
+
+# Seconds, and milliseconds for the last: a database that has fallen silent must not hold senders for ever.
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
 def _wait_for(database: Database, retries: int, interval: float) -> None:

@@ -25,6 +25,7 @@ from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.archive.retrieve import verify
 
 MINIMUM_AGE = 3600.0  # seconds
+FEW = 10  # orphans that are removed however little the index knows
 SHOWN = 1000  # findings of one kind that are kept; the rest are counted
 _PAGE = 10_000
 
@@ -97,20 +98,25 @@ def check(
     archive: Archive,
     *,
     remove_orphans: bool = False,
+    force: bool = False,
     verify_md5: bool = False,
     minimum_age: float = MINIMUM_AGE,
     progress: Callable[[int], None] = lambda files: None,
 ) -> Report:
     """Compare the index with the storage, optionally reading every file to compare its MD5 sum.
 
-    Raises NotOurStorage instead of removing anything from a folder that looks like another server's.
+    Raises NotOurStorage instead of removing orphans from a folder that looks like another server's, or if
+    they are more than the index knows, as with an index that was lost; `force` removes them all the same.
 
     `minimum_age` (seconds) is how old a file must be to count as an orphan; `progress` is called with the
     number of files looked at. Raises IndexUnavailable, StorageUnavailable.
     """
     report = Report()
-    if remove_orphans:
-        _refuse_foreign_storage(archive)
+    if remove_orphans and not force and holds_index_of_orthanc(archive.settings):
+        raise NotOurStorage(
+            "Orthanc's index is in this folder, so the files that Ithil does not know may be Orthanc's: "
+            "nothing is removed"
+        )
     folder = archive.settings.temporary_directory
     with tempfile.TemporaryDirectory(prefix="ithil-check-", dir=folder) as place:
         files = sqlite3.connect(Path(place) / "files.db", isolation_level=None)
@@ -118,9 +124,12 @@ def check(
             files.execute("PRAGMA journal_mode=OFF")
             files.execute("PRAGMA synchronous=OFF")
             files.execute("CREATE TABLE files (uuid TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
-            _look_for_orphans(archive, files, report, remove_orphans, minimum_age)
+            _look_for_orphans(archive, files, report, minimum_age)
+            if remove_orphans:
+                _remove_orphans(archive, files, report, force)
         finally:
             files.close()
+    report.files = 0
     for key, attachment in _all_attachments(archive):
         report.files += 1
         _look_at(archive, key, attachment, report, verify_md5)
@@ -133,22 +142,8 @@ class NotOurStorage(ArchiveError):
     """The files in the storage are probably not orphans but belong to somebody else."""
 
 
-def _refuse_foreign_storage(archive: Archive) -> None:
-    """To a server with an empty or a lost index every file is an orphan; deleting them all cannot be meant."""
-    if holds_index_of_orthanc(archive.settings):
-        raise NotOurStorage(
-            "Orthanc's index is in this folder, so the files that Ithil does not know may be Orthanc's: "
-            "nothing is removed"
-        )
-    empty = next(_all_attachments(archive), None) is None
-    if empty and next(archive.storage.all_files(), None) is not None:
-        raise NotOurStorage(
-            "The index is empty but the storage is not, as with a lost or a wrong index: nothing is removed"
-        )
-
-
 def _look_for_orphans(
-    archive: Archive, files: sqlite3.Connection, report: Report, remove: bool, minimum_age: float
+    archive: Archive, files: sqlite3.Connection, report: Report, minimum_age: float
 ) -> None:
     # The files are listed before the index is asked: what arrives in between is known to the index.
     oldest = clock.now()[0] - minimum_age
@@ -161,13 +156,23 @@ def _look_for_orphans(
         waiting = session.all(_WAITING)
     forget = "DELETE FROM files WHERE uuid = ?"
     files.executemany(forget, waiting)
-    files.executemany(forget, ((attachment.uuid,) for _, attachment in _all_attachments(archive)))
+    for _, attachment in _all_attachments(archive):
+        files.execute(forget, (attachment.uuid,))
+        report.files += 1
     files.execute("COMMIT")
     for uuid, size in files.execute("SELECT uuid, size FROM files"):
         report.orphans.add(uuid, size)
-        if remove:
-            archive.storage.remove(uuid)
-            report.removed += 1
+
+
+def _remove_orphans(archive: Archive, files: sqlite3.Connection, report: Report, force: bool) -> None:
+    if not force and report.orphans.count > max(FEW, report.files):
+        raise NotOurStorage(
+            f"{report.orphans.count} files are not in the index, which names {report.files}: this looks like "
+            "a lost or a wrong index, and nothing is removed (use --force if it is not)"
+        )
+    for (uuid,) in files.execute("SELECT uuid FROM files"):
+        archive.storage.remove(uuid)
+        report.removed += 1
 
 
 def _look_at(archive: Archive, key: _Key, attachment: Attachment, report: Report, verify_md5: bool) -> None:

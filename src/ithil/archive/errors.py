@@ -27,6 +27,10 @@ class IndexUnavailable(ArchiveError):
     """The database is unreachable, locked beyond patience or refuses to work: HTTP 503, DIMSE A700H."""
 
 
+class IndexBusy(IndexUnavailable):
+    """Other transactions were in the way at every try of this one; the database itself is well."""
+
+
 class CommitUncertain(IndexUnavailable):
     """The connection broke while the database was committing, so that nobody knows whether it did.
 

@@ -18,7 +18,6 @@ from ithil.archive.archive import Archive
 from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
 from ithil.archive.index.ingest import is_stored
-from ithil.archive.intake import takes
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
@@ -233,7 +232,7 @@ class Incoming:
             if writer is None:
                 writer = self._archive.storage.writer()
                 writer.write_all(pieces)
-            by_intake = bool(pieces) and takes(self._archive.index, self._archive.storage, stored_size)
+            by_intake = bool(pieces) and self._archive.intake.takes(stored_size)
             writer.finish(durable=not by_intake)
         except BaseException:
             if writer is not None:

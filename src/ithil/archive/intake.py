@@ -7,13 +7,13 @@ file is written but not waited for. After the commit the instance is safe twice 
 cache, from which it is read, and the bytes are in the database, which is on the disk.
 
 A sweep then makes the files of the last second durable with one call and drops their bytes from the table.
-After a crash of the machine, whoever opens the archive first compares what is in the table with the files and
-writes again what is missing.
+Whoever opens the archive writes the files again whose bytes are in the table, as a crash of the machine may have
+taken them away.
 """
 
 from __future__ import annotations
 
-from ithil.archive.errors import FileMissing
+from ithil.archive.errors import ArchiveError
 from ithil.archive.index import intake as rows
 from ithil.archive.index.database import Database
 from ithil.archive.storage.local import LocalStorage
@@ -22,45 +22,54 @@ LARGEST = 64 * 1024
 """Bytes of the largest instance for which writing twice is cheaper than waiting for its file."""
 
 
-def takes(index: Database, storage: LocalStorage, size: int) -> bool:
-    """Whether a file of that size (bytes, as stored) goes through the intake."""
-    return storage.durable and index.dialect == "sqlite" and 0 < size <= LARGEST
+class Intake:
+    """The intake of one archive. `distrusts_disk` is remembered after a write to the disk has failed."""
 
+    def __init__(self, index: Database, storage: LocalStorage) -> None:
+        self._index = index
+        self._storage = storage
+        self._distrusts_disk = False
 
-def settle(index: Database, storage: LocalStorage) -> int:
-    """Make the files in the intake durable and empty it; gives how many they were."""
-    with index.read() as session:
-        waiting = rows.names(session)
-    if not waiting:
-        return 0
-    storage.sync([uuid for _, uuid in waiting])
-    index.write(lambda session: rows.drop_files(session, waiting), durable=False)
-    return len(waiting)
+    def takes(self, size: int) -> bool:
+        """Whether a file of that size (bytes, as stored) goes through the intake."""
+        return self._storage.durable and self._index.dialect == "sqlite" and 0 < size <= LARGEST
 
+    def empty(self) -> int:
+        """Make the files of the intake durable and drop their bytes; gives how many files.
 
-def recover(index: Database, storage: LocalStorage) -> int:
-    """Write again the files that a crash of the machine took away; gives how many they were."""
-    restored = 0
-    after = 0
-    while True:
-        with index.read() as session:
-            waiting = rows.names(session, after)
+        Raises StorageFull, StorageUnavailable, IndexUnavailable; the bytes stay then.
+        """
+        with self._index.read() as session:
+            waiting = rows.names(session)
         if not waiting:
-            break
+            return 0
+        if self._distrusts_disk:
+            # After a failure the kernel takes the pages for written and would not write them again.
+            self._write_again(waiting)
+            self._distrusts_disk = False
+        else:
+            try:
+                self._storage.sync([uuid for _, uuid in waiting])
+            except ArchiveError:
+                self._distrusts_disk = True
+                raise
+        self._index.write(lambda session: rows.drop_files(session, waiting), durable=False)
+        return len(waiting)
+
+    def recover(self) -> int:
+        """Write all files of the intake again, as after a crash; gives how many they were."""
+        recovered = 0
+        while True:
+            self._distrusts_disk = True
+            emptied = self.empty()
+            if not emptied:
+                self._distrusts_disk = False
+                return recovered
+            recovered += emptied
+
+    def _write_again(self, waiting: list[tuple[int, str]]) -> None:
         for instance, uuid in waiting:
-            with index.read() as session:
+            with self._index.read() as session:
                 content = rows.content(session, instance, uuid)
-            if content is not None and not _is_whole(storage, uuid, content):
-                storage.restore(uuid, content)
-                restored += 1
-        after = waiting[-1][0]
-    while settle(index, storage):
-        pass
-    return restored
-
-
-def _is_whole(storage: LocalStorage, uuid: str, content: bytes) -> bool:
-    try:
-        return storage.read(uuid) == content
-    except FileMissing:
-        return False
+            if content is not None:
+                self._storage.restore(uuid, content)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from ithil.archive import clock, intake
+from ithil.archive import clock
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 REMOVAL_DELAY = 1.0  # seconds that a file outlives its rows, for reads that have just asked the index
 REMOVAL_BATCH = 500
 LEASE_SECONDS = 30.0
+STOP_SECONDS = 10.0  # how long a sweep that hangs may hold up the end of the process
 
 
 def settle(archive: Archive) -> int:
@@ -76,7 +77,7 @@ class Sweeper:
         """End after the sweep that runs."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         interval = self._archive.settings.ithil.stability_sweep_seconds
@@ -95,7 +96,7 @@ class Sweeper:
     def _sweep(self) -> bool:
         """Do what is due; whether more of it is waiting already."""
         archive = self._archive
-        intake.settle(archive.index, archive.storage)
+        archive.intake.empty()
         settled = settle(archive)
         removed = remove_files(archive, self._owner)
         return settled > 0 or removed >= REMOVAL_BATCH

@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from tests.unit.archive.places import Place, files_of, image, put
 from tests.unit.archive.recount import sweep_files
 
-from ithil.archive import retrieve
+from ithil.archive import resources, retrieve
 from ithil.archive.archive import Archive
-from ithil.archive.check import check
+from ithil.archive.check import NotOurStorage, check
 from ithil.archive.delete import delete
+from ithil.archive.index import tables as t
+from ithil.archive.index.statement import Statement
 from ithil.dicom.level import Level
 
 
@@ -153,3 +156,21 @@ def test_more_files_than_a_page(place: Place, monkeypatch: pytest.MonkeyPatch) -
     report = check(archive, verify_md5=True, minimum_age=-1, progress=seen.append)
     assert report.files == 7
     assert report.orphans.count == 0
+
+
+def test_orphans_stay_if_they_outnumber_what_the_index_knows(place: Place) -> None:
+    archive = place.open()
+    for number in range(15):
+        put(archive, image(number=number))
+    uuids = files_of(archive)
+    for instance in resources.list_ids(archive, Level.INSTANCE):
+        delete(archive, Level.INSTANCE, instance)
+    with archive.index.read() as session:  # as after the loss of the index: nobody knows the files any more
+        assert session.all(Statement(sa.select(t.deleted_files.c.uuid)))
+    archive.index.write(lambda session: session.run(Statement(sa.delete(t.deleted_files))))
+    put(archive, image(number=99))
+    with pytest.raises(NotOurStorage):
+        check(archive, remove_orphans=True, minimum_age=-1)
+    assert set(uuids) < set(files_of(archive))
+    assert check(archive, remove_orphans=True, force=True, minimum_age=-1).removed == 15
+    assert len(files_of(archive)) == 1

@@ -11,10 +11,12 @@ from tests.data import synthetic
 from tests.unit.archive.places import OnSqlite, Place, files_of, image, put
 from tests.unit.archive.recount import assert_sound, rows
 
-from ithil.archive import intake, resources, retrieve
+from ithil.archive import resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.check import check
 from ithil.archive.delete import delete
+from ithil.archive.errors import StorageUnavailable
+from ithil.archive.storage.local import LocalStorage
 from ithil.dicom.level import Level
 
 
@@ -52,9 +54,9 @@ def test_small_instances_wait_in_the_intake_until_the_sweep(durable: Durable) ->
         put(archive, image(number=number))
     assert waiting(archive) == 3
     assert len(files_of(archive)) == 3  # the files are there all the same
-    assert intake.settle(archive.index, archive.storage) == 3
+    assert archive.intake.empty() == 3
     assert waiting(archive) == 0
-    assert intake.settle(archive.index, archive.storage) == 0
+    assert archive.intake.empty() == 0
     assert_sound(archive)
 
 
@@ -138,7 +140,7 @@ def test_a_sweep_meets_deleted_files(durable: Durable, monkeypatch: pytest.Monke
         sync(storage, uuids)
 
     monkeypatch.setattr(type(archive.storage), "sync", too_late)
-    intake.settle(archive.index, archive.storage)
+    archive.intake.empty()
     assert waiting(archive) == 0
     monkeypatch.undo()
     assert_sound(archive)
@@ -160,7 +162,7 @@ def test_any_order_of_stores_deletes_sweeps_and_crashes(durable: Durable) -> Non
             delete(archive, Level.INSTANCE, gone)
             del expected[gone]
         elif what < 0.85:
-            intake.settle(archive.index, archive.storage)
+            archive.intake.empty()
         else:
             for row in rows(archive, "intake"):
                 archive.storage.remove(row["uuid"])
@@ -175,3 +177,28 @@ def test_a_read_only_archive_leaves_the_intake_alone(durable: Durable) -> None:
     put(archive, image())
     durable.open(read_only=True)
     assert waiting(archive) == 1
+
+
+def test_files_are_written_again_after_the_disk_has_failed(
+    durable: Durable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = durable.open()
+    for number in range(3):
+        put(archive, image(number=number))
+    before = read_all(archive)
+
+    def broken(self: LocalStorage, uuids: Any) -> None:
+        raise StorageUnavailable("EIO")
+
+    monkeypatch.setattr(LocalStorage, "sync", broken)
+    with pytest.raises(StorageUnavailable):
+        archive.intake.empty()
+    assert waiting(archive) == 3
+    # The kernel has dropped the pages, and a second call would succeed without having written them.
+    monkeypatch.setattr(LocalStorage, "sync", lambda self, uuids: None)
+    for uuid in files_of(archive):
+        Path(archive.storage.path(uuid)).write_bytes(b"")
+    assert archive.intake.empty() == 3
+    assert waiting(archive) == 0
+    assert read_all(archive) == before
+    assert_sound(archive)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from ithil.archive.errors import CommitUncertain, IndexUnavailable
+from ithil.archive.errors import CommitUncertain, IndexBusy
 from ithil.archive.index.statement import Session
 
 T = TypeVar("T")
@@ -106,9 +106,7 @@ class Database(ABC):
                         if uncertain:
                             raise CommitUncertain("The database broke off during a commit") from error
                         if isinstance(error, Retry) or self._is_clash(error):
-                            raise IndexUnavailable(
-                                "The database is too busy with other transactions"
-                            ) from error
+                            raise IndexBusy("The database is too busy with other transactions") from error
                         translated = self._translate(error)
                         if translated is not None:
                             raise translated from error
@@ -124,6 +122,7 @@ class Database(ABC):
             try:
                 cursor = self._writer.cursor()
                 cursor.execute(self.begin)
+                self._began()
                 result = work(Session(cursor, self.dialect))
                 self._committing = True
                 cursor.execute("COMMIT")
@@ -135,6 +134,10 @@ class Database(ABC):
     def _turn(self) -> AbstractContextManager[None]:
         """Wait until no other process writes, where the database does not see to that well itself."""
         return nullcontext()
+
+    def _began(self) -> None:
+        """Called inside each transaction that writes, before its work."""
+        return
 
     def _abandon(self, error: BaseException) -> None:
         """Bring the writing connection back to rest after a failed transaction, or drop it."""

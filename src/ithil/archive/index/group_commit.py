@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ithil.archive.errors import CommitUncertain, StorageFull
+from ithil.archive.errors import IndexBusy, IndexUnavailable, StorageFull
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,6 +30,10 @@ class _Waiting(Generic[Item, Result]):
         self.done = False
         self.gate = threading.Lock()
         self.gate.acquire()
+
+
+def _concerns_all(error: BaseException) -> bool:
+    return isinstance(error, (IndexUnavailable, StorageFull)) and not isinstance(error, IndexBusy)
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -81,8 +85,8 @@ class GroupCommit(Generic[Item, Result]):
             results = self._commit([waiting.item for waiting in batch])
         except BaseException as error:
             # A commit that may have happened must not be followed by a try that fails cleanly: its caller would
-            # believe that nothing was committed. A full disk is full for all.
-            if len(batch) == 1 or isinstance(error, (CommitUncertain, StorageFull)):
+            # believe that nothing was committed. A full disk is full for all, and a lost database lost.
+            if len(batch) == 1 or _concerns_all(error):
                 for waiting in batch:
                     waiting.error = error
                 return

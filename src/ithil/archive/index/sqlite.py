@@ -11,9 +11,11 @@ transactions that are whole, as with `synchronous=NORMAL`.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from ithil.archive.index.group_commit import GroupCommit
 
 BUSY_SECONDS = 20.0  # how long a transaction waits for that of another process
 _fdatasync = getattr(os, "fdatasync", os.fsync)
+_TURN_PAUSE = 0.0003  # seconds between two tries to take the turn
 CHECKPOINT_PAGES = 4000  # of 4 KiB: how long the log gets before it is moved into the database
 LOG_SIZE = 20 * 1024 * 1024  # bytes that the log's file has from the beginning
 CACHE_KIB = 8192  # page cache of a connection
@@ -43,6 +46,7 @@ class SqliteDatabase(Database):
         self._syncs: GroupCommit[None, None] = GroupCommit(self._sync_log)
         self._log: tuple[int, int] | None = None  # file descriptor and inode of the log
         self._log_is_long = False
+        self._log_is_broken = False
         self._queue_fd = -1  # the file on which writing processes wait for each other
 
     def connect(self) -> sqlite3.Connection:
@@ -64,6 +68,8 @@ class SqliteDatabase(Database):
 
     def _sync_log(self, waiting: Sequence[None]) -> list[None]:
         try:
+            if self._log_is_broken:
+                self._rescue_log()
             name = f"{self.path}-wal"
             inode = os.stat(name).st_ino
             if self._log is None or self._log[1] != inode:
@@ -73,10 +79,27 @@ class SqliteDatabase(Database):
             _fdatasync(self._log[0])
         except FileNotFoundError:
             pass  # no log: SQLite has moved all of it into the database, durably
-        except OSError as error:
-            # To try again would succeed without having written anything.
+        except (OSError, sqlite3.Error) as error:
+            self._log_is_broken = True
             raise CommitUncertain("The log of the index could not be written to the disk") from error
         return [None] * len(waiting)
+
+    def _rescue_log(self) -> None:
+        """Have SQLite move the log into the database and begin a new one.
+
+        After a failed write to the disk the kernel takes the pages for written, and the next `fdatasync`
+        succeeds without them. What follows in the log would be lost with that hole, so nothing is
+        acknowledged until all of it is somewhere else. Raises OSError as long as that does not succeed.
+        """
+        connection = self.connect()
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.close()
+        if busy:
+            raise OSError(errno.EBUSY, "The log is in use")
+        self._log_is_broken = False
+        self._log_is_long = False
 
     def _close_log(self) -> None:
         if self._log is not None:
@@ -123,20 +146,38 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        # SQLite itself makes a second writer sleep and try again, for milliseconds each time. The lock of a
-        # file wakes it at once. It ends with the process that holds it, however that dies.
-        if self._queue_fd < 0:
-            self._queue_fd = os.open(f"{self.path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        fcntl.flock(self._queue_fd, fcntl.LOCK_EX)
+        # SQLite itself makes a second writer sleep and try again, for many milliseconds each time. The lock
+        # of a file is free at once, and ends with the process that holds it, however that dies.
         try:
-            if self._durable and not self._log_is_long:
-                self._log_is_long = self._lengthen_log()
+            if self._queue_fd < 0:
+                self._queue_fd = os.open(f"{self.path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._wait_for_turn()
+        except OSError as error:
+            raise IndexUnavailable("The index cannot be locked for writing") from error
+        try:
             yield
         finally:
             fcntl.flock(self._queue_fd, fcntl.LOCK_UN)
 
+    def _wait_for_turn(self) -> None:
+        """Take the lock; raises TimeoutError if another process keeps it for `BUSY_SECONDS`."""
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._queue_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise TimeoutError(errno.ETIMEDOUT, "Another process does not end its turn") from None
+                time.sleep(_TURN_PAUSE)
+
+    def _began(self) -> None:
+        if self._durable and not self._log_is_long:
+            self._log_is_long = self._lengthen_log()
+
     def _lengthen_log(self) -> bool:
-        """Give the log's file its full size; False while there is none. Only for who has the turn to write.
+        """Give the log's file its full size; False while there is none. Only inside a transaction that
+        writes, when nobody else can append to the log.
 
         To write into a file that is long enough takes the disk half as long as to write at its end, for which
         the file system has to commit its own journal. To SQLite, zeros after the last transaction are nothing.
@@ -145,15 +186,17 @@ class SqliteDatabase(Database):
             fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        except OSError:
+            return True  # it is only about speed
         try:
             size = os.fstat(fd).st_size
-            while size < LOG_SIZE:
+            while 0 < size < LOG_SIZE:
                 size += os.pwrite(fd, bytes(min(1 << 20, LOG_SIZE - size)), size)
         except OSError:
             pass  # a full disk will show when there is something to write
         finally:
             os.close(fd)
-        return True
+        return size > 0
 
     def lacks_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)

@@ -94,11 +94,14 @@ class LocalWriter:
 
     def view(self) -> mmap.mmap:
         """The bytes written so far, mapped for reading (at least one byte must have been written)."""
-        fd = os.open(self._path, os.O_RDONLY)
         try:
-            return mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
-        finally:
-            os.close(fd)
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise refusal(error) from error
 
     def finish(self, *, durable: bool = True) -> None:
         """Close the file, after making it durable if both the caller and the storage want that."""
@@ -129,6 +132,7 @@ class LocalStorage:
         self.root = root
         self.durable = durable
         self._base = os.fspath(root)
+        self._root_fd = -1
         self._names = FileNames()
 
     def prepare(self) -> None:
@@ -138,8 +142,16 @@ class LocalStorage:
             probe = self.root / f".ithil-{secrets.token_hex(8)}"
             probe.touch()
             probe.unlink()
+            if self._root_fd < 0:
+                self._root_fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise refusal(error) from error
+
+    def close(self) -> None:
+        """Give back what `prepare` took."""
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
+            self._root_fd = -1
 
     def path(self, uuid: str) -> str:
         """Where the file of a UUID lies."""
@@ -176,20 +188,35 @@ class LocalStorage:
                     os.close(fd)
 
     def restore(self, uuid: str, content: bytes) -> None:
-        """Write a file again, under the UUID that it had. Raises StorageFull, StorageUnavailable."""
-        self.remove(uuid)
-        writer = LocalWriter(self, uuid)
+        """Write a file again, durably, under the UUID that it had; readers see the old one or the new.
+
+        Raises StorageFull, StorageUnavailable.
+        """
+        writer = self.writer()
         try:
             writer.write(content)
             writer.finish()
+            self._move(writer.uuid, uuid)
         except BaseException:
             writer.discard()
             raise
 
+    def _move(self, made: str, uuid: str) -> None:
+        target = self.path(uuid)
+        folder = os.path.dirname(target)
+        try:
+            if not os.path.isdir(folder):
+                self._make_folders(folder)
+            os.replace(self.path(made), target)
+            if self.durable:
+                _sync_file(folder)
+        except OSError as error:
+            raise refusal(error) from error
+
     def sync(self, uuids: Sequence[str]) -> None:
         """Make files durable that were finished without being so. Raises StorageUnavailable."""
         try:
-            if len(uuids) > 1 and _sync_file_system(self._base):
+            if self._root_fd >= 0 and _sync_file_system(self._root_fd):
                 return
             for uuid in uuids:
                 _sync_file(self.path(uuid))
@@ -255,20 +282,17 @@ if _sync_file_range is not None:
 _SYNC_FILE_RANGE_WRITE = 2
 
 
-def _sync_file_system(folder: str) -> bool:
-    """Make all that was written to a file system durable; False where there is no call for that.
+def _sync_file_system(fd: int) -> bool:
+    """Make all that was written to the file system of `fd` durable; False where there is no call for that.
 
-    For many small files this is one commit of the file system's journal instead of one for each.
+    For many small files this is one commit of the file system's journal instead of one for each. An error of
+    writing is told to each descriptor that was open when it happened, and once; so it must be an old one.
     """
     if _syncfs is None:
         return False
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if _syncfs(fd) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-    finally:
-        os.close(fd)
+    if _syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
     return True
 
 
