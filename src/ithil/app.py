@@ -49,13 +49,20 @@ class StartError(Exception):
 def run(settings: Settings, *, verbosity: int = 0) -> int:
     """Run a server until SIGTERM or SIGINT; returns the exit status."""
     logs.configure(settings.ithil.log_format, verbosity)
-    log.warning("Ithil %s starts as %s", __version__, settings.dicom_aet)
+    log.warning(
+        "Ithil %s starts as %s, storage %s, index %s",
+        __version__,
+        settings.dicom_aet,
+        settings.storage_directory,
+        "in PostgreSQL" if settings.postgresql.enable_index else settings.index_directory,
+    )
     for warning in settings.warnings:
         log.warning("%s", warning)
     if holds_index_of_orthanc(settings):
         log.warning(
-            "Orthanc's index is in the folder of the settings. Ithil has an index of its own and does not see "
-            "what Orthanc stored; see docs/operating.md for the way to move it"
+            "Orthanc's index is in the folder of the settings, %s. Ithil has an index of its own and does not see "
+            "what Orthanc stored; see docs/operating.md for the way to move it",
+            settings.index_directory,
         )
     try:
         sockets = Listeners(settings)

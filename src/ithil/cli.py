@@ -27,7 +27,7 @@ examples:
   ithil serve                                 start with the defaults
   ithil serve orthanc.json                    start with an existing configuration of Orthanc
   ithil config check /etc/orthanc/            show what a configuration amounts to, secrets masked
-  ithil check --remove-orphans orthanc.json   compare the index with the stored files
+  ithil check orthanc.json                    compare the index with the stored files
 
 Send a study with dcmtk:  storescu -aec ORTHANC localhost 4242 +sd +r FOLDER
 Send a file with curl:    curl --data-binary @image.dcm http://localhost:8042/instances
@@ -142,7 +142,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from ithil.archive.archive import Archive
+    from ithil.archive.archive import Archive, has_index
     from ithil.archive.check import check
     from ithil.archive.errors import ArchiveError
     from ithil.settings import SettingsError, load
@@ -152,7 +152,12 @@ def _check(parsed: argparse.Namespace) -> int:
             print(f"\r{files} files", end="", file=sys.stderr)
 
     try:
-        archive = Archive.open(load(parsed.config))
+        settings = load(parsed.config)
+        if not has_index(settings):
+            print(f"ithil: there is no archive in {settings.index_directory}", file=sys.stderr)
+            return 2
+        archive = Archive.open(settings)
+        print(f"Storage: {settings.storage_directory}")
         try:
             report = check(
                 archive,
@@ -180,7 +185,9 @@ def _check(parsed: argparse.Namespace) -> int:
     if report.removed:
         print(f"{report.removed} orphans were removed.")
     elif report.orphans.count:
-        print("Run again with --remove-orphans to delete the orphans.")
+        print(
+            "Orphans waste room and nothing else. --remove-orphans deletes them, if all of them are Ithil's."
+        )
     return 0 if report.sound else 1
 
 

@@ -84,6 +84,11 @@ class Archive:
         self.index.close()
 
 
+def has_index(settings: Settings) -> bool:
+    """Whether there is an index already, so that opening the archive would not make one."""
+    return settings.postgresql.enable_index or (settings.index_directory / INDEX_FILE).is_file()
+
+
 def holds_index_of_orthanc(settings: Settings) -> bool:
     """Whether Orthanc keeps, or kept, its index where the settings point."""
     folders = {settings.index_directory, settings.storage_directory}

@@ -7,10 +7,14 @@ that the `DicomAlwaysAllow...` options give to strangers; if they give none, he 
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ithil.settings import Modality, Settings
+
+LOOK_UP_LIFETIME = 300.0
+"""Seconds for which the addresses of a host name count before they are asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def rights(calling_title: str, ip: str, settings: Settings) -> Rights:
     if not known:
         return _strangers(settings)
     if settings.dicom_check_modality_host or len(known) > 1:
-        here = [modality for modality in known if ip in _addresses(modality.host)]
+        here = [modality for modality in known if ip in _hosts.of(modality.host)]
         if settings.dicom_check_modality_host and not here:
             return Rights()
         known = here or known
@@ -94,10 +98,38 @@ def _common(known: list[Modality]) -> Rights:
     )
 
 
-@lru_cache(maxsize=1024)
-def _addresses(host: str) -> frozenset[str]:
-    """The addresses of a configured host; a name is looked up once in the life of the server."""
-    try:
-        return frozenset(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
-    except OSError:
-        return frozenset({host})
+def _look_up(host: str) -> frozenset[str]:
+    return frozenset(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+
+
+class HostAddresses:
+    """The addresses of configured hosts, looked up when they are needed.
+
+    A success is remembered for `LOOK_UP_LIFETIME`. A failure is not: the name server may be back for the next
+    association, and a modality must not be locked out until the server is started again.
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[str], frozenset[str]] = _look_up,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`look_up` raises OSError if it fails; `clock` is in seconds and never goes back."""
+        self._look_up = look_up
+        self._clock = clock
+        self._known: dict[str, tuple[float, frozenset[str]]] = {}  # until when, and what
+
+    def of(self, host: str) -> frozenset[str]:
+        """The addresses of a host; the name itself if it cannot be looked up."""
+        until, addresses = self._known.get(host, (0.0, frozenset[str]()))
+        if addresses and self._clock() < until:
+            return addresses
+        try:
+            addresses = self._look_up(host)
+        except (OSError, UnicodeError):  # the latter for what cannot be a name, as an empty label
+            return frozenset({host})
+        self._known[host] = (self._clock() + LOOK_UP_LIFETIME, addresses)
+        return addresses
+
+
+_hosts = HostAddresses()

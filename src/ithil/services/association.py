@@ -13,6 +13,7 @@ from ithil.network.handler import Outcome, Peer, Responder
 from ithil.network.messages import Command, CommandField
 from ithil.network.negotiation import negotiate
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from ithil.network.pdu_items import ContextResult
 from ithil.services.access import Rights, is_called_by_name, rights
 from ithil.services.presentation import Presentation
 from ithil.services.store import Reception
@@ -38,14 +39,25 @@ class ServiceAssociation:
         settings = self._archive.settings
         calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
         if not is_called_by_name(called, settings):
-            log.warning("association from %s rejected: it calls another title than ours", peer.ip)
+            log.warning('association of "%s" from %s rejected: it calls "%s"', calling, peer.ip, called)
             return CALLED_TITLE_NOT_RECOGNIZED
         self._rights = rights(calling, peer.ip, settings)
         if not self._rights.any:
-            log.warning("association from %s rejected: its title may do nothing here", peer.ip)
+            log.warning('association of "%s" from %s rejected: it may do nothing here', calling, peer.ip)
             return CALLING_TITLE_NOT_RECOGNIZED
         self._origin = Origin("DicomProtocol", peer.ip, calling, called)
-        return negotiate(request, self._presentation.policy(self._rights))
+        answer = negotiate(request, self._presentation.policy(self._rights))
+        if isinstance(answer, AssociateAccept) and not any(
+            context.result == ContextResult.ACCEPTANCE for context in answer.contexts
+        ):
+            log.warning(
+                'association of "%s" from %s: none of its %d presentation contexts is served or allowed%s',
+                calling,
+                peer.ip,
+                len(request.contexts),
+                "" if self._rights.store else " (it may not store)",
+            )
+        return answer
 
     def open_store(self, context: PresentationContext, command: Command) -> Reception:
         """A data set is about to come."""

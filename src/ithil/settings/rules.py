@@ -36,6 +36,13 @@ def _refuse_impossible(settings: Settings) -> None:
             'The option "RegisteredUsers" is missing: with "RemoteAccessAllowed" and "AuthenticationEnabled" '
             "nobody could log in. Name the users, or set it to {} to start without any"
         )
+    if settings.authentication_enabled:
+        for user, password in (settings.registered_users or {}).items():
+            if not password:
+                raise SettingsError(
+                    f'The option "RegisteredUsers" gives "{user}" an empty password, as a variable that is not '
+                    "set does; anybody could log in. Give a password, or take the user out"
+                )
     if not settings.patient_level_enabled and (
         settings.maximum_storage_size or settings.maximum_patient_count
     ):

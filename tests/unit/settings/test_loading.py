@@ -257,3 +257,11 @@ def test_settings_can_be_compared_and_not_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().http_port = 1  # type: ignore[misc]
     assert json.dumps(dict(Settings().configuration)) == "{}"
+
+
+def test_an_empty_password_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"RemoteAccessAllowed": true, "RegisteredUsers": {"reader": "${READER_PASSWORD}"}}')
+    with pytest.raises(SettingsError, match='"reader" an empty password'):
+        load([path], {})
+    assert load([path], {"READER_PASSWORD": "x"}).registered_users == {"reader": "x"}

@@ -1,7 +1,7 @@
 """Adding instances to the index: the statements of the hottest transaction there is.
 
-One call adds a batch of instances in the caller's transaction. An instance of a known series costs four
-statements (find the series, insert the instance, its attachment and its change); the counters of the parents
+A `Batch` adds instances in the caller's transaction. An instance of a known series costs a few statements (find
+the series, insert the instance, its bytes if they go through the intake, and its change); the counters of the parents
 are added up over the batch and written once each, from series to patient. Deletes take their locks in the
 same order, so that the two wait for each other instead of dying in a deadlock.
 """

@@ -1,7 +1,7 @@
 """The index in PostgreSQL: for many processes on many hosts.
 
 Transactions run READ COMMITTED; rows that several processes change (the parents of an instance) are locked by
-the UPDATE that counts, always from patient to series, so that deadlocks are rare and simply tried again.
+the UPDATE that counts, always from series to patient, so that deadlocks are rare and simply tried again.
 """
 
 from __future__ import annotations

@@ -50,6 +50,9 @@ class SqliteDatabase(Database):
         self._queue_fd = -1  # the file on which writing processes wait for each other
 
     def connect(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            # Patient data, so not for everybody; SQLite gives its other files the rights of this one.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
