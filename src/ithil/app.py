@@ -27,7 +27,7 @@ from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
 from ithil.dicom.dictionary import Entry, configured
 from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
-from ithil.rest.http_protocol import FastHttpProtocol
+from ithil.rest.http_protocol import protocol_class
 from ithil.rest.server import create_app
 from ithil.services.association import ServiceAssociation
 from ithil.services.presentation import Presentation
@@ -155,7 +155,7 @@ def _serve_http(settings: Settings, archive: Archive, sockets: list[socket.socke
     config = uvicorn.Config(
         rest,
         loop="uvloop",
-        http=FastHttpProtocol,
+        http=protocol_class(settings.http_request_timeout),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,13 +1,8 @@
-"""Listening sockets and the parent of several workers."""
+"""Listening sockets."""
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from tests.servers.ports import free_ports
@@ -40,37 +35,3 @@ def test_a_taken_port_names_the_option() -> None:
         (free,) = free_ports(1)
         with pytest.raises(StartError, match="HttpPort"):
             Listeners(Settings(http_port=other.getsockname()[1], dicom_port=free))
-
-
-WORKERS = r"""
-import os, signal, sys, time
-from ithil.workers import supervise
-
-def work():
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    os.write(1, b"%d\n" % os.getpid())
-    while True:
-        time.sleep(60)
-
-sys.exit(supervise(2, work))
-"""
-
-
-def test_the_parent_keeps_the_number_of_workers_and_stops_them() -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", WORKERS], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
-    assert parent.stdout is not None
-    try:
-        workers = [int(parent.stdout.readline()) for _ in range(2)]
-        os.kill(workers[0], signal.SIGKILL)
-        workers[0] = int(parent.stdout.readline())
-        parent.send_signal(signal.SIGTERM)
-        assert parent.wait(30) == 0
-    finally:
-        parent.kill()
-        parent.wait()
-        parent.stdout.close()
-    for worker in workers:
-        with pytest.raises(ProcessLookupError):
-            os.kill(worker, 0)

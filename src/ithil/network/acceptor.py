@@ -4,7 +4,8 @@ in.
 One thread listens and keeps the lobby. A stranger costs a socket and a small object there until his whole
 A-ASSOCIATE-RQ has arrived; silence is cut off by the ARTIM time (PS3.8 9.1.5). Only then does an association
 get a thread, if the limits allow, and otherwise a polite A-ASSOCIATE-RJ (transient, local limit exceeded). So
-a thousand connections that say nothing cost no threads and block nobody.
+a thousand connections that say nothing cost no threads. When the lobby is full, a newcomer takes the place of
+the oldest stranger of the address that crowds it most, so that a silent crowd pushes out only itself.
 
 With TLS the lobby waits for the first bytes only, and the handshake is done in the association's thread.
 """
@@ -52,7 +53,7 @@ class AcceptorConfig:
     max_associations: int = 100
     max_associations_per_host: int = 0
     max_strangers: int = 512
-    """Connections in the lobby; more are closed unheard."""
+    """Connections in the lobby; one more shows out the oldest of the address that has the most there."""
     receive_buffer: int = RECEIVE_BUFFER
     tls: ssl.SSLContext | None = None
     limits: Limits = field(default_factory=Limits)
@@ -91,6 +92,7 @@ class Acceptor:
         self._per_host: Counter[str] = Counter()
         self._stopping = False
         self._paused_until = 0.0
+        self._accept_fails = False
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._thread = threading.Thread(target=self._listen, name="dicom-acceptor", daemon=True)
 
@@ -174,18 +176,28 @@ class Acceptor:
                 return
             except OSError as error:
                 # Typically out of file descriptors. The listener stays readable: pause instead of spinning.
-                logger.error("cannot accept a connection: %s", type(error).__name__)
+                if not self._accept_fails:
+                    logger.error("cannot accept connections: %s", error.strerror or type(error).__name__)
+                self._accept_fails = True
                 self._pause()
                 return
-            if len(self._lobby) >= self._config.max_strangers:
-                sock.close()
-                continue
+            self._accept_fails = False
             sock.setblocking(False)
             peer = Peer(address[0], address[1])
+            if self._config.max_strangers and len(self._lobby) >= self._config.max_strangers:
+                self._make_room(peer.ip)
             deadline = time.monotonic() + (self._config.artim or 30)
             stranger = _Stranger(sock, peer, deadline, Association.as_acceptor(self._config.limits))
             self._lobby[sock] = stranger
             self._selector.register(sock, selectors.EVENT_READ, stranger)
+
+    def _make_room(self, newcomer: str) -> None:
+        """Show out the oldest stranger of the address that has the most, the newcomer's own included."""
+        crowds = Counter(stranger.peer.ip for stranger in self._lobby.values())
+        crowds[newcomer] += 1
+        largest = max(crowds.values())
+        # The lobby is in the order of arrival.
+        self._show_out(next(one for one in self._lobby.values() if crowds[one.peer.ip] == largest))
 
     def _pause(self) -> None:
         if not self._paused_until:
@@ -203,6 +215,8 @@ class Acceptor:
             self._show_out(stranger)
 
     def _hear_safely(self, stranger: _Stranger) -> None:
+        if stranger.sock not in self._lobby:
+            return  # shown out for a newcomer since the selector spoke
         try:
             self._hear(stranger)
         except OSError:

@@ -8,11 +8,17 @@ are 401 without a body, as Orthanc's are.
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ithil.auth.basic import BasicVerifier
+
+log = logging.getLogger(__name__)
+
+LONGEST_CHAIN = 4096
+"""Bytes of `X-Forwarded-For` that are looked at, counted from its end: that is where proxies add to it."""
 
 CHALLENGE = 'Basic realm="Ithil", charset="UTF-8"'
 """The value of `WWW-Authenticate`: there are credentials, and they are UTF-8 (RFC 7617 2.1)."""
@@ -55,16 +61,25 @@ class AccessControl:
         if self._proxies:
             address = self._behind_proxies(address, headers.get(b"x-forwarded-for", b""))
         if not self._remote_access_allowed and not is_local(address):
+            log.warning("%s turned away: RemoteAccessAllowed is false", address)
             return None
         if self._verifier is None:
             return Visitor(address, "")
         authorization = headers.get(b"authorization")
-        user = None if authorization is None else self._verifier.verify(authorization)
-        return None if user is None else Visitor(address, user)
+        if authorization is None:
+            return None  # the first request of every browser, which then asks its user
+        user = self._verifier.verify(authorization)
+        if user is None:
+            log.warning("%s turned away: wrong user or password", address)
+            return None
+        return Visitor(address, user)
 
     def _behind_proxies(self, address: str, forwarded: bytes) -> str:
         """The last address of the chain that no trusted proxy has."""
-        chain = [item.strip() for item in forwarded[:4096].decode("latin-1").split(",") if item.strip()]
+        items = forwarded[-LONGEST_CHAIN:].decode("latin-1").split(",")
+        if len(forwarded) > LONGEST_CHAIN:
+            del items[0]  # the cut may have made another address of it
+        chain = [item.strip() for item in items if item.strip()]
         while chain and self._is_proxy(address):
             address = chain.pop()
         return address

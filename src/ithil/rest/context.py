@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ithil.archive.archive import Archive
@@ -21,13 +22,17 @@ MOST_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once by `ithil.rest.server.create_app`."""
+    """Made once by `ithil.rest.server.create_app`.
+
+    `closing` is set when the server stops; work that can take minutes looks at it now and then.
+    """
 
     archive: Archive
     settings: Settings
     names: Names
     router: Router
     threads: ThreadPoolExecutor
+    closing: threading.Event = field(default_factory=threading.Event)
 
     async def in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do blocking work off the event loop."""

@@ -143,6 +143,8 @@ def translate(error: BaseException) -> RestError:
     """
     if isinstance(error, RestError):
         return error
+    if isinstance(error, (DicomError, MissingIdentifier)):
+        log.warning("An upload was refused: %s", error)
     if isinstance(error, DicomError):
         return RestError(BAD_FILE_FORMAT, str(error))
     if isinstance(error, MissingIdentifier):
@@ -156,6 +158,11 @@ def translate(error: BaseException) -> RestError:
         return RestError(NOT_ENOUGH_MEMORY)
     log.error("Unexpected %s at %s", type(error).__name__, _place(error))
     return RestError(INTERNAL_ERROR)
+
+
+def report_cut(error: BaseException) -> None:
+    """The line in the log about an answer that broke off: it has begun, so no refusal can be sent."""
+    log.error("An answer was cut off by %s at %s", type(error).__name__, _place(error))
 
 
 def _place(error: BaseException) -> str:

@@ -1,8 +1,11 @@
-"""uvicorn's HTTP protocol with two additions: a bound on headers, and short ways for what is asked most.
+"""uvicorn's HTTP protocol with bounds on requests, and short ways for what is asked most.
 
 The parser collects the request line and the headers in memory until they are complete, however long they are.
 A stranger could fill the memory with one endless header, so a connection is refused when the head of a
-request passes `LARGEST_HEAD`.
+request passes `LARGEST_HEAD`. Neither may it keep a request open for ever: when a head or a body is not
+complete and nothing comes for `request_timeout` seconds, the connection ends, and what was taken for it is
+given back. One timer per connection is enough, since it looks at the time of the last byte when it fires. A
+connection that waits for its answer is not touched, and one that is idle between requests is uvicorn's.
 
 Most requests that a viewer repeats are GETs whose answer the application has kept. Such an answer is written
 as soon as the headers are read, without a task, a scope and two messages, which costs more than half of the
@@ -12,15 +15,20 @@ everything else, and while an earlier request of the connection is being answere
 
 While an upload is stored its connection is still read. The head of a next request is the most that comes of
 it: uvicorn puts that request in its queue, stops reading, and goes on when the upload has its answer.
+
+What escapes from the application is told in one line of the log. uvicorn would write the traceback with the
+exception's messages, which may quote a data set.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from ithil.rest import errors
 from ithil.rest.quick_upload import QuickUpload
 
 LARGEST_HEAD = 64 * 1024
@@ -32,12 +40,23 @@ BeginUpload = Callable[[bytes, Mapping[bytes, bytes], Client], "QuickUpload | No
 
 
 class FastHttpProtocol(HttpToolsProtocol):
-    """To be given to `uvicorn.Config` as `http`."""
+    """To be given to `uvicorn.Config` as `http`; `protocol_class` makes one with a time limit."""
+
+    request_timeout: float = 0
+    """Seconds without a byte after which a connection with an incomplete request ends; 0 for no limit."""
 
     _head_size = 0
     _in_body = False
     _answered = False
     _upload: QuickUpload | None = None  # the one whose body arrives now
+    _arriving = True  # a request is not complete, or there was none yet
+    _last_byte = 0.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first request is due from now on."""
+        super().connection_made(transport)
+        self._await_bytes()
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of a head that is not complete, then parse."""
@@ -46,14 +65,25 @@ class FastHttpProtocol(HttpToolsProtocol):
                 self.send_400_response("The headers of the request are too large")
                 return
             self._head_size += len(data)
+        self._arriving = True
         super().data_received(data)
+        if self._arriving:
+            self._await_bytes()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget an upload that ends in the middle; what is in a worker thread goes on without its client."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         upload, self._upload = self._upload, None
         if upload is not None:
             upload.release()
         super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A request begins, maybe in the packet that ended the one before."""
+        self._arriving = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is complete: answer at once or begin an upload, if possible, else make an ASGI request."""
@@ -79,6 +109,7 @@ class FastHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next byte begins a new head."""
+        self._arriving = False
         self._in_body = False
         self._head_size = 0
         if self._upload is not None:
@@ -86,6 +117,50 @@ class FastHttpProtocol(HttpToolsProtocol):
             self._upload = None
         elif not self._answered:
             super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def guarded(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except (Exception, asyncio.CancelledError) as error:
+                errors.report_cut(error)
+                if not cycle.response_started:
+                    await cycle.send_500_response()
+                else:
+                    cycle.disconnected = True  # else uvicorn adds a line of its own
+                    cycle.transport.close()
+
+        super()._start_asgi_task(cycle, guarded)
+
+    def _await_bytes(self) -> None:
+        """Count the time from now; the timer that runs already will see it."""
+        if self.request_timeout:
+            self._last_byte = self.loop.time()
+            if self._timer is None:
+                self._timer = self.loop.call_later(self.request_timeout, self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        """End the connection if its client owes bytes for too long."""
+        self._timer = None
+        if not self._arriving or self.transport.is_closing():
+            return
+        if not self._is_the_clients_turn():
+            self._await_bytes()
+            return
+        left = self._last_byte + self.request_timeout - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look_at_the_time)
+        else:
+            self.transport.abort()  # a client that reads nothing either would hold up `close`
+
+    def _is_the_clients_turn(self) -> bool:
+        """Whether nothing but bytes of the client can bring this connection on."""
+        if self.flow.read_paused or self.pipeline:
+            return False
+        cycle = self.cycle
+        if self._upload is not None or cycle is None or cycle.response_complete:
+            return True
+        return self._in_body and not cycle.response_started and not cycle.waiting_for_100_continue
 
     def _short_ways_are_open(self) -> bool:
         return not (
@@ -134,3 +209,13 @@ class FastHttpProtocol(HttpToolsProtocol):
 
     def _default_lines(self) -> bytes:
         return b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
+
+
+def protocol_class(request_timeout: float) -> type[FastHttpProtocol]:
+    """The protocol with a time limit in seconds (`HttpRequestTimeout`), 0 for none."""
+
+    class TimedHttpProtocol(FastHttpProtocol):
+        pass
+
+    TimedHttpProtocol.request_timeout = request_timeout
+    return TimedHttpProtocol

@@ -28,7 +28,7 @@ class RestRequest:
         method: after `X-HTTP-Method-Override` and `_method`.
         path: decoded, as error bodies show it.
         headers: names in lower case; of repeated headers the last.
-        query: of repeated arguments the last; an argument without value has "".
+        query: of repeated arguments the last; an argument without value has "". No value has a NUL.
         arguments: the parameters of the route's path.
         body: the whole body; empty for streaming handlers.
         client: the IP address of the client, "" if unknown.
@@ -48,18 +48,23 @@ class RestRequest:
     @property
     def wants_xml(self) -> bool:
         """Whether JSON answers are to be sent as XML."""
-        return "application/xml" in self.headers.get("accept", "")
+        # Only who asks for XML before all else: browsers name it behind HTML, and Orthanc gives them JSON.
+        first = self.headers.get("accept", "").split(",", 1)[0]
+        return first.split(";", 1)[0].strip().lower() == "application/xml"
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:
-    """The arguments of a raw query string; never fails."""
+    """The arguments of a raw query string; never fails.
+
+    NULs are dropped from the values: nothing that is stored has one, and PostgreSQL takes none in a question.
+    """
     if not query_string:
         return {}
     arguments = {}
     for pair in query_string.decode("latin-1").split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            arguments[_decoded(name)] = _decoded(value)
+            arguments[_decoded(name)] = _decoded(value).replace("\0", "")
     return arguments
 
 

@@ -67,7 +67,8 @@ class RestApp:
         return self.context.router
 
     def close(self) -> None:
-        """Wait for running handlers and end the worker threads."""
+        """Wait for running handlers, which stop early where they can, and end the worker threads."""
+        self.context.closing.set()
         self.context.threads.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,7 +194,8 @@ class RestApp:
     async def _answer(self, request: RestRequest, segments: list[str], body: Body) -> tuple[Answer, bool]:
         """The answer, and whether it may be cached."""
         found = self.router.match(segments)
-        if found is None:
+        # No name has a NUL, and PostgreSQL does not take one in a question.
+        if found is None or "\0" in request.path:
             raise RestError(errors.UNKNOWN_RESOURCE)
         request.arguments = found.arguments
         route = found.node.routes.get(request.method)

@@ -2,14 +2,17 @@
 
 Only what a ZIP contains counts: names and folders mean nothing, members that are not DICOM or that lack the
 identifiers of an instance (a DICOMDIR) are passed over, ZIPs inside it are not opened. Members are read in
-pieces and counted while they are, since the sizes in a ZIP can say anything.
+pieces and counted while they are, since the sizes in a ZIP can say anything. One whose first bytes are not
+those of DICOM is not unpacked any further: a few kilobytes can stand for gigabytes of zeros.
 """
 
 from __future__ import annotations
 
 import struct
+import threading
 import zipfile
 import zlib
+from dataclasses import dataclass
 from typing import IO
 
 from ithil.archive import ingest
@@ -21,6 +24,8 @@ from ithil.rest import errors
 from ithil.rest.errors import RestError
 
 PIECE = 1024 * 1024
+START = 132
+"""Bytes of a member by which DICOM is recognised: the preamble and its prefix (PS3.10 7.1)."""
 LARGEST_DIRECTORY = 64 * 1024 * 1024
 """Bytes of the list of members, which is held in memory: room for about a million of them."""
 
@@ -36,14 +41,53 @@ def is_zip(content: bytes) -> bool:
     return content[:4] in _SIGNATURES
 
 
-def store_members(archive: Archive, file: IO[bytes], origin: Origin, limit: int) -> list[StoreResult]:
-    """Store every DICOM file of a ZIP, in the order of its directory. Blocking.
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far the unpacking of one ZIP may go.
 
     Parameters:
-        limit: bytes of one member when uncompressed; 0 for none.
+        member: bytes of one member when uncompressed; 0 for no limit.
+        total: bytes of all members together; 0 for no limit.
+        stopping: set when the server stops, which ends the unpacking.
+    """
 
-    Raises RestError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a limit. What
-    was stored before the damage was met stays stored. Raises ArchiveError as ingest does.
+    member: int
+    total: int
+    stopping: threading.Event
+
+
+class _Unpacked:
+    """What was unpacked of one ZIP so far."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._total = 0
+        self._member = 0
+
+    def begin(self) -> None:
+        """The next piece belongs to another member."""
+        self._member = 0
+
+    def read(self, content: IO[bytes], size: int) -> bytes:
+        """The next bytes of a member. Raises RestError beyond a bound and when the server stops."""
+        bounds = self._bounds
+        if bounds.stopping.is_set():
+            raise RestError(errors.INTERNAL_ERROR, "The server stops", status=503)
+        piece = content.read(size)
+        self._member += len(piece)
+        self._total += len(piece)
+        if bounds.member and self._member > bounds.member:
+            raise _bad("A member of the ZIP archive is above MaximumFileSizeInArchiveMB")
+        if bounds.total and self._total > bounds.total:
+            raise _bad("The members of the ZIP archive are together above MaximumRequestBodySizeMB")
+        return piece
+
+
+def store_members(archive: Archive, file: IO[bytes], origin: Origin, bounds: Bounds) -> list[StoreResult]:
+    """Store every DICOM file of a ZIP, in the order of its directory. Blocking.
+
+    Raises RestError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a bound, and
+    (503) when the server stops. What was stored before stays stored. Raises ArchiveError as ingest does.
     """
     try:
         _check_directory(file)
@@ -54,9 +98,10 @@ def store_members(archive: Archive, file: IO[bytes], origin: Origin, limit: int)
             if any(member.flag_bits & _ENCRYPTED for member in members):
                 raise _bad("The ZIP archive is encrypted")
             results = []
+            unpacked = _Unpacked(bounds)
             for member in members:
                 with container.open(member) as content:
-                    result = _store(archive, content, origin, limit)
+                    result = _store(archive, content, origin, unpacked)
                 if result is not None:
                     results.append(result)
             return results
@@ -68,22 +113,20 @@ def store_members(archive: Archive, file: IO[bytes], origin: Origin, limit: int)
         raise _bad("The ZIP archive cannot be read") from error
 
 
-def _store(archive: Archive, content: IO[bytes], origin: Origin, limit: int) -> StoreResult | None:
+def _store(archive: Archive, content: IO[bytes], origin: Origin, unpacked: _Unpacked) -> StoreResult | None:
     """Store one member; None for one that is not an instance."""
-    first = content.read(PIECE)
-    if limit and len(first) > limit:
-        raise _too_large()
+    unpacked.begin()
+    first = unpacked.read(content, START)
+    if not _may_be_dicom(first):
+        return None
+    first += unpacked.read(content, PIECE - len(first))
     try:
         if len(first) < PIECE:
             return ingest.store(archive, first, origin)
         incoming = ingest.Incoming(archive, origin)
         try:
-            total = len(first)
             incoming.write(first)
-            while piece := content.read(PIECE):
-                total += len(piece)
-                if limit and total > limit:
-                    raise _too_large()
+            while piece := unpacked.read(content, PIECE):
                 incoming.write(piece)
             return incoming.commit()
         except BaseException:
@@ -91,6 +134,18 @@ def _store(archive: Archive, content: IO[bytes], origin: Origin, limit: int) -> 
             raise
     except (DicomError, MissingIdentifier):
         return None
+
+
+def _may_be_dicom(start: bytes) -> bool:
+    """Whether a file that starts so can be an instance.
+
+    Either it has the prefix of PS3.10 7.1, or it is a bare data set, which comes in the order of its tags and
+    has a SOP Instance UID (0008,0018): its first group is one of 0002 to 0008, in either byte order.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    groups = (2, 4, 6, 8)
+    return int.from_bytes(start[:2], "little") in groups or int.from_bytes(start[:2], "big") in groups
 
 
 def _check_directory(file: IO[bytes]) -> None:
@@ -115,7 +170,3 @@ def _check_directory(file: IO[bytes]) -> None:
 
 def _bad(details: str) -> RestError:
     return RestError(errors.BAD_FILE_FORMAT, details)
-
-
-def _too_large() -> RestError:
-    return _bad("A member of the ZIP archive is above MaximumFileSizeInArchiveMB")

@@ -22,7 +22,7 @@ from ithil.rest.answers import Answer
 from ithil.rest.context import Context
 from ithil.rest.errors import RestError
 from ithil.rest.request import RestRequest
-from ithil.rest.unzip import is_zip, store_members
+from ithil.rest.unzip import Bounds, is_zip, store_members
 
 PIECE = 1024 * 1024
 """Bytes that are gathered before a worker thread is asked to write them; smaller bodies stay in memory."""
@@ -57,7 +57,7 @@ def upload_whole(request: RestRequest, content: bytes) -> Answer:
     if not content:
         raise RestError(errors.BAD_FILE_FORMAT, "The uploaded file is empty")
     if is_zip(content):
-        results = store_members(archive, BytesIO(content), origin, _member_limit(request.context))
+        results = store_members(archive, BytesIO(content), origin, _bounds(request.context))
         return answers.json(request, [stored_json(result) for result in results])
     return answers.json(request, stored_json(ingest.store(archive, content, origin)))
 
@@ -148,8 +148,9 @@ async def _store_zip(
         await context.in_thread(spool.write, second)
         async for piece in rest:
             await context.in_thread(spool.write, piece)
-        limit = _member_limit(context)
-        return await context.in_thread(store_members, context.archive, spool, _origin(request), limit)
+        return await context.in_thread(
+            store_members, context.archive, spool, _origin(request), _bounds(context)
+        )
     finally:
         await context.in_thread(spool.close)
 
@@ -161,6 +162,11 @@ def _origin(request: RestRequest) -> Origin:
 def _member_limit(context: Context) -> int:
     """Bytes of one uncompressed member of an archive; 0 for none."""
     return context.settings.maximum_file_size_in_archive_mb * 1024 * 1024
+
+
+def _bounds(context: Context) -> Bounds:
+    total = context.settings.maximum_request_body_size_mb * 1024 * 1024
+    return Bounds(_member_limit(context), total, context.closing)
 
 
 def _temporary_file(context: Context) -> IO[bytes]:

@@ -86,11 +86,7 @@ class HttpOptions:
         "TcpNoDelay", True, "Send small packets at once", ignored("they always are"), harmless=(True,)
     )
     http_request_timeout: int = integer(
-        "HttpRequestTimeout",
-        30,
-        "Time to wait for the bytes of a request",
-        unit="s",
-        status=ignored("slow requests are not cut off yet"),
+        "HttpRequestTimeout", 30, "Time to wait for the bytes of a request; 0 for ever", unit="s"
     )
     maximum_request_body_size_mb: int = integer(
         "MaximumRequestBodySizeMB", 8192, "Largest body of a request; 0 for no limit", unit="MB"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
+import os
 import random
 import socket
 import struct
@@ -14,9 +16,10 @@ import pytest
 from tests.fuzz.fuzz_pdu import mutations
 from tests.unit.network.clients import echoes, open_association, raw_association, talk
 from tests.unit.network.exchange import CT, REQUEST, STORE
-from tests.unit.network.serving import listening, wait_until
+from tests.unit.network.serving import Record, RecordingHandler, listening, wait_until
 
 from ithil.network import pdu, status
+from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
 from ithil.network.errors import AssociationRefused
 from ithil.network.handler import Outcome
 from ithil.network.messages import Command, CommandField
@@ -98,14 +101,64 @@ def test_silent_strangers_cost_no_thread_and_are_shown_out():
                 assert stranger.recv(10) == b""
 
 
-def test_more_strangers_than_the_lobby_holds_are_closed_unheard():
+def stranger_from(ip: str, port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(ip, 0))
+
+
+def test_a_full_lobby_shows_out_its_oldest_stranger():
     with listening(max_strangers=2) as (_, _, port):
-        strangers = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(5)]
-        for stranger in strangers[2:]:
+        strangers = [stranger_from("127.0.0.1", port) for _ in range(5)]
+        for stranger in strangers[:3]:
             assert stranger.recv(10) == b""
+        for stranger in strangers[3:]:
+            stranger.sendall(pdu.encode(REQUEST))
+            assert isinstance(pdu.decode(stranger.recv(65536)), pdu.AssociateAccept)
         for stranger in strangers:
             stranger.close()
-        wait_until(lambda: echoes(port))
+
+
+def test_a_silent_crowd_neither_closes_the_door_nor_pushes_others_out():
+    with listening(max_strangers=4) as (_, _, port):
+        slow = stranger_from("127.0.0.1", port)
+        crowd = [stranger_from("127.0.0.2", port) for _ in range(6)]
+        assert [silent.recv(10) for silent in crowd[:3]] == [b""] * 3
+        assert echoes(port)
+        slow.sendall(pdu.encode(REQUEST))
+        assert isinstance(pdu.decode(slow.recv(65536)), pdu.AssociateAccept)
+        for stranger in (slow, *crowd):
+            stranger.close()
+
+
+class OutOfDescriptors(socket.socket):
+    """A listener that fails to accept as often as it is told to."""
+
+    failures = 0
+
+    def accept(self):
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+def test_connections_that_cannot_be_accepted_are_logged_once_until_they_can(caplog):
+    listener = OutOfDescriptors(fileno=listen("127.0.0.1", 0).detach())
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    acceptor = Acceptor([listener], AcceptorConfig(), lambda: RecordingHandler(Record()))
+
+    def complaints() -> list[str]:
+        return [entry.getMessage() for entry in caplog.records if "cannot accept" in entry.getMessage()]
+
+    acceptor.start()
+    try:
+        for times in (1, 2):
+            listener.failures = 3
+            assert echoes(port)
+            assert len(complaints()) == times
+    finally:
+        assert acceptor.stop(5)
+    assert os.strerror(errno.EMFILE) in complaints()[0]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,22 @@ def test_the_address_behind_a_trusted_proxy_counts() -> None:
     assert access.admit(scope, {b"x-forwarded-for": b"127.0.0.1, 192.0.2.1, 10.1.2.3"}) is None
 
 
+@pytest.mark.parametrize("claimed", [b"127.0.0.1", b"10.127.0.0.1", b"127.0.0.1,10.0.0.1"])
+@pytest.mark.parametrize("padding", range(4070, 4097))
+def test_a_long_chain_does_not_hide_the_address_of_the_proxy(claimed: bytes, padding: int) -> None:
+    access = control(trusted_proxies=["10.0.0.0/8"])
+    forwarded = claimed.rjust(padding, b",") + b", 192.0.2.1"
+    assert access.admit({"client": ("10.0.0.1", 1)}, {b"x-forwarded-for": forwarded}) is None
+
+
+def test_what_is_left_of_a_cut_address_is_no_address() -> None:
+    access = control(trusted_proxies=["10.0.0.0/8"], remote_access_allowed=True)
+    forwarded = b"192.0.2.1" + b",10.0.0.1".rjust(4095)  # the cut leaves "1"
+    visitor = access.admit({"client": ("10.0.0.1", 1)}, {b"x-forwarded-for": forwarded})
+    assert visitor is not None
+    assert visitor.address == "10.0.0.1"
+
+
 def test_an_untrusted_client_cannot_claim_an_address() -> None:
     access = control(trusted_proxies=["10.0.0.1"])
     assert access.admit({"client": ("192.0.2.1", 1)}, {b"x-forwarded-for": b"127.0.0.1"}) is None

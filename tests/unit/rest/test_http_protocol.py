@@ -21,7 +21,7 @@ from ithil.rest.http_protocol import FastHttpProtocol
 from ithil.rest.quick_upload import LARGEST, QuickUpload, expected_size
 
 from .conftest import CT_INSTANCE, Client, MakeClient, read
-from .test_uploads import files, stored, zipped
+from .test_uploads import bomb, files, stored, zipped
 
 DEADLINE = 30.0  # seconds until a test gives up
 
@@ -208,7 +208,7 @@ def test_both_ways_answer_the_same(
         zipped(),
         zipped(("a", b"text")),
         zipped(("a", ct))[:-30],
-        zipped(("bomb", bytes(2 * 1024 * 1024))),
+        zipped(("bomb", bomb(2 * 1024 * 1024))),
         gzip.compress(ct),
     ]
     short, ordinary, count = asyncio.run(both_ways(make_client, monkeypatch, bodies, *headers, **settings))

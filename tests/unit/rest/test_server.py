@@ -100,7 +100,7 @@ def test_places_between_routes_list_names(client: Client) -> None:
 
 def test_answers_as_xml(client: Client, ct: bytes) -> None:
     client.post("/instances", content=ct)
-    answer = client.get("/studies?expand", headers={"Accept": "text/html, application/xml;q=0.9"})
+    answer = client.get("/studies?expand", headers={"Accept": "application/xml"})
     assert answer.headers["content-type"] == "application/xml; charset=utf-8"
     root = ElementTree.fromstring(answer.content)
     assert root.findtext("item/PatientMainDicomTags/PatientID") == "1CT1"
@@ -167,6 +167,13 @@ def test_no_request_breaks_the_application(
     asyncio.run(client.app(scope, receive, send))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] < 500
+
+
+@pytest.mark.parametrize("path", ["/studies/%00", "/instances/a%00/file", "/%00", "/studies/x/metadata/%00"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_path_with_a_nul_is_unknown(client: Client, method: str, path: str) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.json()["OrthancStatus"]) == (404, errors.UNKNOWN_RESOURCE)
 
 
 def test_the_life_of_a_server(client: Client) -> None:

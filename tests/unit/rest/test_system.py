@@ -6,6 +6,8 @@ import re
 import uuid
 from html.parser import HTMLParser
 
+import pytest
+
 from ithil import __version__
 
 from .conftest import CT_PATIENT, CT_STUDY, Client, MakeClient
@@ -138,3 +140,18 @@ def test_the_icon(client: Client) -> None:
     answer = client.get("/favicon.ico")
     assert answer.headers["content-type"] == "image/png"
     assert answer.content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("accept", "xml"),
+    [
+        ("application/xml", True),
+        ("Application/XML; q=1, application/json", True),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
+        ("application/json, application/xml", False),
+        ("", False),
+    ],
+)
+def test_xml_is_for_those_who_ask_for_it_first(client: Client, accept: str, xml: bool) -> None:
+    answer = client.get("/system", headers={"Accept": accept})
+    assert answer.headers["content-type"].startswith("application/xml" if xml else "application/json")

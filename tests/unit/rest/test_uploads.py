@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ithil.archive import ingest
 from ithil.archive.errors import IndexUnavailable, StorageFull
 from ithil.rest import uploads
 
@@ -213,11 +214,56 @@ def test_an_empty_zip_is_refused(client: Client) -> None:
     assert (answer.status_code, error_code(answer)) == (400, 15)
 
 
+def bomb(size: int) -> bytes:
+    """What looks like DICOM and goes on with zeros."""
+    return bytes(128) + b"DICM" + bytes(size - 132)
+
+
 def test_a_zip_bomb_is_refused(make_client: MakeClient) -> None:
     client = make_client(maximum_file_size_in_archive_mb=1)
-    answer = client.post("/instances", content=zipped(("bomb", bytes(64 * 1024 * 1024))))
+    answer = client.post("/instances", content=zipped(("bomb", bomb(64 * 1024 * 1024))))
     assert (answer.status_code, error_code(answer)) == (400, 15)
     assert files(client) == []
+
+
+def test_a_zip_of_many_bombs_is_refused(make_client: MakeClient, ct: bytes) -> None:
+    client = make_client(maximum_request_body_size_mb=2)
+    members = [("ct", ct)] + [(str(number), bomb(900_000)) for number in range(3)]
+    answer = client.post("/instances", content=zipped(*members))
+    assert (answer.status_code, error_code(answer)) == (400, 15)
+    assert "MaximumRequestBodySizeMB" in answer.json()["Details"]
+    assert stored(client) == 1  # what came before stays
+
+
+def test_members_that_are_no_dicom_are_not_unpacked(make_client: MakeClient, ct: bytes) -> None:
+    client = make_client(maximum_request_body_size_mb=1, maximum_file_size_in_archive_mb=1)
+    members = [(str(number), bytes(2 * 1024 * 1024)) for number in range(4)]
+    answer = client.post("/instances", content=zipped(*members, ("ct", ct)))
+    assert [one["ID"] for one in answer.json()] == [CT_INSTANCE]
+
+
+@pytest.mark.parametrize("start", [132, 132 + 2 * uploads.PIECE])
+def test_members_without_preamble_are_stored(client: Client, ct: bytes, start: int) -> None:
+    padding = b"\xfc\xff\xfc\xffOB\0\0" + (2 * uploads.PIECE).to_bytes(4, "little") + bytes(2 * uploads.PIECE)
+    bare = ct[132:] + (padding if start > 132 else b"")
+    answer = client.post("/instances", content=zipped(("bare", bare)))
+    assert [one["ID"] for one in answer.json()] == [CT_INSTANCE]
+
+
+def test_a_stop_ends_the_unpacking(make_client: MakeClient, ct: bytes, mr: bytes) -> None:
+    client = make_client()
+    context = client.app.context
+    store = ingest.store
+
+    def stop_after(*arguments: Any) -> Any:
+        context.closing.set()
+        return store(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest, "store", stop_after)
+        answer = client.post("/instances", content=zipped(("a", ct), ("b", mr)))
+    assert answer.status_code == 503
+    assert stored(client) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ithil.services.access import Rights, is_called_by_name, rights, same_title
+from ithil.services.access import HostAddresses, Rights, is_called_by_name, rights, same_title
 from ithil.settings import Modality, Settings
 
 HERE, AWAY = "127.0.0.1", "192.0.2.7"
@@ -78,3 +78,38 @@ def test_a_host_name_stands_for_its_addresses() -> None:
     unknown = Modality("CT", "no such host.invalid", 104)
     strict = settings(dicom_modalities={"ct": unknown}, dicom_check_modality_host=True)
     assert not rights("CT", HERE, strict).any
+
+
+class NameServer:
+    """Answers for one name, if it can, and counts the questions."""
+
+    def __init__(self) -> None:
+        self.answer: str | None = None
+        self.questions = 0
+
+    def look_up(self, host: str) -> frozenset[str]:
+        self.questions += 1
+        if self.answer is None:
+            raise OSError("no answer")
+        return frozenset({self.answer})
+
+
+def test_a_failed_look_up_is_tried_again() -> None:
+    server = NameServer()
+    addresses = HostAddresses(server.look_up)
+    assert addresses.of("ct.hospital.example") == {"ct.hospital.example"}
+    server.answer = AWAY
+    assert addresses.of("ct.hospital.example") == {AWAY}
+
+
+def test_a_look_up_counts_for_five_minutes() -> None:
+    server, now = NameServer(), 1000.0
+    addresses = HostAddresses(server.look_up, clock=lambda: now)
+    server.answer = HERE
+    assert addresses.of("ct.hospital.example") == {HERE}
+    server.answer = AWAY
+    now += 299
+    assert addresses.of("ct.hospital.example") == {HERE}
+    assert server.questions == 1
+    now += 2
+    assert addresses.of("ct.hospital.example") == {AWAY}
