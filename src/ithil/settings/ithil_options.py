@@ -39,7 +39,7 @@ class IthilSettings:
     maximum_in_flight_mb: int = integer(
         "MaximumInFlightMB",
         512,
-        "Memory for what is being received and sent; beyond it senders are asked to come back",
+        "Memory for the bodies of HTTP requests; beyond it senders are asked to come back",
         16,
         unit="MB",
     )
@@ -54,5 +54,5 @@ class IthilSettings:
         "SqliteSynchronous",
         "Auto",
         ("Full", "Normal", "Auto"),
-        "SQLite's synchronous mode; Auto is Full with SyncStorageArea, else Normal",
+        "Whether acknowledgements wait for SQLite's log (Full) or not; Auto is Full with SyncStorageArea",
     )

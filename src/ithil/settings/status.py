@@ -38,7 +38,9 @@ NO_TENANTS = ignored("several application entity titles are not there yet")
 NO_SERVED_FOLDERS = ignored("folders are not served yet")
 NO_PYTHON = ignored("Python plugins are not there yet")
 NO_WARNINGS_SWITCH = ignored("these warnings do not exist here")
-NO_MEMORY_SPLIT = ignored("one budget, Ithil.MaximumInFlightMB, holds for all that is in flight")
+NO_MEMORY_SPLIT = ignored(
+    "there are no caches of that kind; Ithil.MaximumInFlightMB bounds the bodies of HTTP requests"
+)
 NO_DCMTK = ignored("Ithil has its own dictionary and codecs, not DCMTK's")
 NO_OPENSSL_CHOICE = ignored("TLS 1.2 or newer with the ciphers of the Python build is always used")
 NO_LOG_CHOICE = ignored("logs never hold patient data")
