@@ -15,7 +15,7 @@ import orjson
 
 from ithil.archive.index.ingest import NewInstance
 from ithil.archive.index.read import tags_to_json
-from ithil.archive.model import Attachment, Origin
+from ithil.archive.model import Attachment, Origin, Provenance
 from ithil.dicom.identifiers import public_ids
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import (
@@ -72,6 +72,7 @@ def new_instance(
     content: bytes | None,
     frame_index: bytes | None,
     origin: Origin,
+    provenance: Provenance | None,
     overwrite: str,
     now: tuple[float, str],
     stable_age: float,
@@ -98,7 +99,7 @@ def new_instance(
         "pixel_data_offset": scan.pixel_data_offset,
         "frame_index": frame_index,
         "main_tags": tags_to_json(pick(tags, tags_of.main[Level.INSTANCE])),
-        "metadata": _instance_metadata(scan, origin, date),
+        "metadata": _instance_metadata(scan, origin, provenance, date),
         "file_uuid": file.uuid,
         "file_compression": file.compression,
         "file_stored_size": file.compressed_size,
@@ -109,7 +110,7 @@ def new_instance(
     return NewInstance(
         public_ids=ids,
         instance=instance,
-        parent=lambda level: _parent_row(level, all_tags(), ids, tags_of.main, origin, seconds),
+        parent=lambda level: _parent_row(level, all_tags(), ids, tags_of.main, origin, provenance, seconds),
         expects=expected_instances(tags) is not None,
         content=content,
         overwrite=overwrite,
@@ -134,7 +135,7 @@ def expected_instances(tags: dict[int, str]) -> int | None:
     return count if count and 0 < count < 2**31 else None
 
 
-def _instance_metadata(scan: Scan, origin: Origin, date: str) -> str:
+def _instance_metadata(scan: Scan, origin: Origin, provenance: Provenance | None, date: str) -> str:
     """The metadata that never change, by Orthanc's numbers."""
     metadata: dict[str, str] = {}
     index_in_series = scan.tags.get(_INSTANCE_NUMBER, scan.tags.get(_IMAGE_INDEX))
@@ -142,6 +143,7 @@ def _instance_metadata(scan: Scan, origin: Origin, date: str) -> str:
         metadata["1"] = index_in_series
     metadata["2"] = date
     metadata["3"] = origin.remote_aet
+    metadata |= _derived(provenance, Level.INSTANCE)
     metadata["8"] = origin.kind
     metadata["9"] = scan.transfer_syntax_uid
     metadata["10"] = scan.tags.get(SOP_CLASS_UID, "")
@@ -156,6 +158,13 @@ def _instance_metadata(scan: Scan, origin: Origin, date: str) -> str:
     return orjson.dumps(metadata).decode()
 
 
+def _derived(provenance: Provenance | None, level: Level) -> dict[str, str]:
+    """The metadata that tells from what a resource was made."""
+    if provenance is None or not provenance.sources[level]:
+        return {}
+    return {str(provenance.metadata): provenance.sources[level]}
+
+
 def _column(text: str) -> str:
     """Text as PostgreSQL can keep it: without NUL characters, which no valid value has."""
     return text.replace("\0", "") if "\0" in text else text
@@ -167,6 +176,7 @@ def _parent_row(
     ids: tuple[str, str, str, str],
     main_tags: dict[Level, tuple[int, ...]],
     origin: Origin,
+    provenance: Provenance | None,
     arrived_at: float,
 ) -> dict[str, Any]:
     """The columns of a new patient, study or series, but for the internal id of its own parent."""
@@ -177,10 +187,10 @@ def _parent_row(
     def norm(tag: int) -> str:
         return _column(normalise(tags.get(tag, "")))
 
+    metadata = _derived(provenance, level)
     row: dict[str, Any] = {
         "public_id": ids[level],
         "main_tags": tags_to_json(pick(tags, main_tags[level])),
-        "metadata": "{}",
         "arrived_at": arrived_at,
     }
     if level in (Level.PATIENT, Level.STUDY):
@@ -206,7 +216,7 @@ def _parent_row(
         }
     else:
         expected = expected_instances(tags)
-        metadata = {"3": origin.remote_aet}
+        metadata["3"] = origin.remote_aet
         if expected is not None:
             metadata["4"] = str(expected)
         row |= {
@@ -218,8 +228,8 @@ def _parent_row(
             "series_date": text(0x00080021),
             "station_norm": norm(0x00081010),
             "expected_instances": expected,
-            "metadata": orjson.dumps(metadata).decode(),
         }
+    row["metadata"] = orjson.dumps(metadata).decode()
     return row
 
 

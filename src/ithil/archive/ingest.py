@@ -18,7 +18,7 @@ from ithil.archive.archive import Archive
 from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
 from ithil.archive.index.ingest import is_stored
-from ithil.archive.model import DICOM_FILE, Attachment, Origin, StoreResult, StoreStatus
+from ithil.archive.model import DICOM_FILE, Attachment, Origin, Provenance, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
 from ithil.dicom.dataset import parse_span
@@ -50,8 +50,17 @@ class Announced:
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
-    def __init__(self, archive: Archive, origin: Origin, announced: Announced | None = None) -> None:
-        """`announced` is what the sender says of a data set to which the caller made the file's start.
+    def __init__(
+        self,
+        archive: Archive,
+        origin: Origin,
+        announced: Announced | None = None,
+        *,
+        provenance: Provenance | None = None,
+        overwrite: str | None = None,
+    ) -> None:
+        """`announced` is what the sender says of a data set to which the caller made the file's start;
+        `overwrite` replaces the setting `OverwriteInstances`.
 
         Raises ReadOnly if nothing may be stored.
         """
@@ -61,6 +70,8 @@ class Incoming:
         self._archive = archive
         self._origin = origin
         self._announced = announced
+        self._provenance = provenance
+        self._overwrite = archive.settings.overwrite_instances if overwrite is None else overwrite
         self._pieces: list[bytes] = []
         self._writer: LocalWriter | None = None
         self._md5 = archive.checksums.new() if archive.settings.store_md5_for_attachments else None
@@ -125,7 +136,7 @@ class Incoming:
             or scanned.tags.get(SOP_INSTANCE_UID) != announced.sop_instance_uid
         ):
             raise DataSetMismatch("The data set is not of the announced SOP class and instance")
-        if archive.arrivals.were_known and settings.overwrite_instances == "Never":
+        if archive.arrivals.were_known and self._overwrite == "Never":
             # Someone sends again what is here: asking first spares writing each file in vain.
             with archive.index.read() as session:
                 known = is_stored(session, ids[Level.INSTANCE])
@@ -143,7 +154,8 @@ class Incoming:
             content,
             frames,
             self._origin,
-            settings.overwrite_instances,
+            self._provenance,
+            self._overwrite,
             clock.now(),
             settings.stable_age,
         )
@@ -277,9 +289,16 @@ class Incoming:
                 yield view[start : start + _PIECE]
 
 
-def store(archive: Archive, content: bytes, origin: Origin) -> StoreResult:
-    """Store an instance that is in memory as a whole; see `Incoming.commit` for what it raises."""
-    incoming = Incoming(archive, origin)
+def store(
+    archive: Archive,
+    content: bytes,
+    origin: Origin,
+    *,
+    provenance: Provenance | None = None,
+    overwrite: str | None = None,
+) -> StoreResult:
+    """Store an instance that is in memory as a whole; see `Incoming` for what it takes and raises."""
+    incoming = Incoming(archive, origin, provenance=provenance, overwrite=overwrite)
     try:
         incoming.write(content)
         return incoming.commit()

@@ -22,6 +22,23 @@ class Origin:
     http_username: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which resources of the archive an instance was made from.
+
+    It becomes metadata (number 5 ModifiedFrom or 6 AnonymizedFrom) of the new instance and of those of its
+    parents that come into being with it; `sources` is indexed by `Level`, "" where there is no single source.
+    """
+
+    metadata: int
+    sources: tuple[str, str, str, str]
+
+
+MODIFIED_FROM = 5
+ANONYMIZED_FROM = 6
+"""Numbers of the metadata that a `Provenance` becomes."""
+
+
 class StoreStatus(StrEnum):
     """What became of an instance that was offered to the archive (Orthanc's words in answers to uploads)."""
 

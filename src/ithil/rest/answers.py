@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ithil.error_codes import CodedError
 from ithil.rest import errors
-from ithil.rest.errors import RestError
 from ithil.rest.request import RestRequest
 from ithil.rest.xml import to_xml
 
@@ -36,20 +37,35 @@ class FilePart:
     raw: bool = False  # as on disk, maybe compressed
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is made while it is sent, piece by piece, in a worker thread.
+
+    `length` is its number of bytes if that is known beforehand; otherwise the answer is chunked. `pieces` is
+    closed at the end, also when the client leaves early, so a generator can clean up in `finally`. What it
+    raises after its first piece cuts the answer off.
+    """
+
+    pieces: Iterator[bytes]
+    length: int | None = None
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer. `content_type` "" sends no such header."""
 
-    body: bytes | FilePart = b""
+    body: bytes | FilePart | Stream = b""
     content_type: str = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
-    def length(self) -> int:
-        """Bytes of the body."""
+    def length(self) -> int | None:
+        """Bytes of the body, None if they are not known beforehand."""
         if isinstance(self.body, FilePart):
             return self.body.end - self.body.start
+        if isinstance(self.body, Stream):
+            return self.body.length
         return len(self.body)
 
 
@@ -80,7 +96,7 @@ def missing() -> Answer:
     return Answer(status=404)
 
 
-def failure(error: RestError, request_method: str, path: str, *, described: bool) -> Answer:
+def failure(error: CodedError, request_method: str, path: str, *, described: bool) -> Answer:
     """The answer that tells about `error`; without a body if errors are not to be described."""
     if not described:
         return Answer(status=error.status)

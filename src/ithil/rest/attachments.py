@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ithil import error_codes as codes
 from ithil.archive import retrieve
 from ithil.archive.model import Attachment
 from ithil.dicom.level import Level
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer, FilePart
-from ithil.rest.errors import RestError
 from ithil.rest.metadata import resource_of
 from ithil.rest.names import DICOM
 from ithil.rest.ranges import requested_range
@@ -71,7 +72,7 @@ def get_file(request: RestRequest) -> Answer:
     """`GET /instances/{id}/file`."""
     file = retrieve.attachment(request.context.archive, Level.INSTANCE, request.arguments["id"], DICOM)
     if file is None:
-        raise RestError(errors.UNKNOWN_RESOURCE)
+        raise CodedError(codes.UNKNOWN_RESOURCE)
     return data(request, file)
 
 
@@ -94,7 +95,7 @@ def attached(level: Level, read: Reader) -> Handler:
     def handle(request: RestRequest) -> Answer:
         file = _find(request, level)
         if file is None:
-            raise RestError(errors.UNKNOWN_RESOURCE)
+            raise CodedError(codes.UNKNOWN_RESOURCE)
         tag = answers.etag(file.revision, file.uncompressed_md5)
         answer = answers.not_modified(request, tag) or read(request, file)
         answer.headers["ETag"] = tag

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -37,7 +37,7 @@ class Body:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The pieces as they arrive, none of them empty.
 
-        Raises RestError (413) beyond the limit, ClientGone when the client leaves before the end.
+        Raises CodedError (413) beyond the limit, ClientGone when the client leaves before the end.
         """
         total = 0
         while True:
@@ -55,7 +55,7 @@ class Body:
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
-    """All pieces as one. Raises RestError (413) for more than is sensible to hold in memory, ClientGone."""
+    """All pieces as one. Raises CodedError (413) for more than is sensible to hold in memory, ClientGone."""
     parts = []
     total = 0
     async for chunk in chunks:
@@ -66,16 +66,16 @@ async def whole(chunks: AsyncIterator[bytes]) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def too_large() -> RestError:
+def too_large() -> CodedError:
     """The refusal of a body beyond the limit."""
-    return RestError(errors.BAD_REQUEST, "The body of the request is too large", status=413)
+    return CodedError(codes.BAD_REQUEST, "The body of the request is too large", status=413)
 
 
 def declared_length(headers: Mapping[str, str]) -> int | None:
-    """`Content-Length` as a number, None without it. Raises RestError (411) for anything else."""
+    """`Content-Length` as a number, None without it. Raises CodedError (411) for anything else."""
     value = headers.get("content-length")
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 20):
-        raise RestError(errors.BAD_REQUEST, "The length of the body is not a number", status=411)
+        raise CodedError(codes.BAD_REQUEST, "The length of the body is not a number", status=411)
     return int(value)

@@ -8,13 +8,14 @@ else there is one with all of it.
 
 from __future__ import annotations
 
+from ithil import error_codes as codes
 from ithil.archive import retrieve
 from ithil.archive.model import Attachment
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import parse_tag
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer, FilePart
-from ithil.rest.errors import RestError
 from ithil.rest.header import PixelData, dicom_file, find_instance, read_header, read_whole
 from ithil.rest.request import RestRequest
 from ithil.rest.routing import Route, split
@@ -62,7 +63,7 @@ def get_content(request: RestRequest) -> Answer:
 def _steps(path: str) -> list[int]:
     """Tags at even places, numbers of items at odd ones; -1 for what is no number.
 
-    Raises RestError (unknown DICOM tag).
+    Raises CodedError (unknown DICOM tag).
     """
     steps = []
     for place, segment in enumerate(split(path)):
@@ -73,7 +74,7 @@ def _steps(path: str) -> list[int]:
         try:
             steps.append(parse_tag(segment))
         except ValueError as error:
-            raise RestError(errors.UNKNOWN_DICOM_TAG) from error
+            raise CodedError(codes.UNKNOWN_DICOM_TAG) from error
     return steps
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from ithil import error_codes as codes
 from ithil.archive import resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
@@ -18,8 +19,7 @@ from ithil.dicom.encoding import ScanLimits
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.scan import Scan, scan
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil.error_codes import CodedError
 from ithil.rest.names import DICOM
 
 _PIXEL_DATA_OFFSET = 14  # metadata
@@ -46,18 +46,18 @@ class PixelData:
 
 
 def find_instance(archive: Archive, instance_id: str) -> Resource:
-    """The instance. Raises RestError (unknown resource)."""
+    """The instance. Raises CodedError (unknown resource)."""
     instance = resources.read(archive, Level.INSTANCE, instance_id)
     if instance is None:
-        raise RestError(errors.UNKNOWN_RESOURCE)
+        raise CodedError(codes.UNKNOWN_RESOURCE)
     return instance
 
 
 def dicom_file(instance: Resource) -> Attachment:
-    """The DICOM file of an instance. Raises RestError (inexistent file)."""
+    """The DICOM file of an instance. Raises CodedError (inexistent file)."""
     file = instance.attachments.get(DICOM)
     if file is None:
-        raise RestError(errors.INEXISTENT_FILE)
+        raise CodedError(codes.INEXISTENT_FILE)
     return file
 
 

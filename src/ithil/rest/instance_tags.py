@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ithil import error_codes as codes
 from ithil.dicom import dataset, tags_format
 from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.tags_format import Format
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer
-from ithil.rest.errors import RestError
 from ithil.rest.header import find_instance, read_header, read_whole, start_of_file
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import tag_format
@@ -80,8 +81,8 @@ def _tags(request: RestRequest, form: Format) -> Answer:
 
 
 def tag_list(text: str, separator: str) -> list[int]:
-    """Tags by name or number. Raises RestError (unknown DICOM tag)."""
+    """Tags by name or number. Raises CodedError (unknown DICOM tag)."""
     try:
         return [parse_tag(item.strip()) for item in text.split(separator) if item.strip()]
     except ValueError as error:
-        raise RestError(errors.UNKNOWN_DICOM_TAG) from error
+        raise CodedError(codes.UNKNOWN_DICOM_TAG) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ithil import error_codes as codes
 from ithil.archive import resources
 from ithil.archive.model import Resource
 from ithil.dicom.level import Level
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer
-from ithil.rest.errors import RestError
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.routing import Parameter, Route
 
@@ -53,10 +54,10 @@ def routes() -> list[Route]:
 
 
 def resource_of(request: RestRequest, level: Level) -> Resource:
-    """The resource that the path names. Raises RestError (unknown resource)."""
+    """The resource that the path names. Raises CodedError (unknown resource)."""
     resource = resources.read(request.context.archive, level, request.arguments["id"])
     if resource is None:
-        raise RestError(errors.UNKNOWN_RESOURCE)
+        raise CodedError(codes.UNKNOWN_RESOURCE)
     return resource
 
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 
 _BEGIN, _END = object(), object()
 
@@ -29,7 +29,7 @@ def boundary_of(content_type: str) -> bytes | None:
 class MultipartReader:
     """Takes the parts out of a body, one after the other.
 
-    Raises RestError (bad request) from any of its iterators when the body is not what its type says.
+    Raises CodedError (bad request) from any of its iterators when the body is not what its type says.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], boundary: bytes) -> None:
@@ -83,5 +83,5 @@ class MultipartReader:
         self._ended = True
 
 
-def _malformed() -> RestError:
-    return RestError(errors.BAD_REQUEST, "The multipart body is malformed")
+def _malformed() -> CodedError:
+    return CodedError(codes.BAD_REQUEST, "The multipart body is malformed")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 
 METADATA = {
     1: "IndexInSeries",
@@ -59,13 +59,13 @@ class _Aliases:
         return self.by_number.get(number) or str(number)
 
     def number(self, name: str) -> int:
-        """Raises RestError (inexistent item) for what is neither a known name nor a number."""
+        """Raises CodedError (inexistent item) for what is neither a known name nor a number."""
         number = self.by_name.get(name)
         if number is not None:
             return number
         if name.isascii() and name.isdigit() and len(name) <= 5 and int(name) <= _LARGEST:
             return int(name)
-        raise RestError(errors.INEXISTENT_ITEM)
+        raise CodedError(codes.INEXISTENT_ITEM)
 
 
 class Names:

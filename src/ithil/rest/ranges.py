@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 
 _ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*\Z")
 
@@ -14,7 +14,7 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     """First byte and the one after the last, for content of `size` bytes; None for the whole content.
 
     A header that is not understood (another unit, several ranges) is passed over, as the standard allows.
-    Raises RestError (416) for a range that begins behind the end.
+    Raises CodedError (416) for a range that begins behind the end.
     """
     match = _ONE_RANGE.match(header) if header else None
     if match is None or match.groups() == ("", ""):
@@ -27,5 +27,5 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None  # not a valid range at all
     if start >= end:
-        raise RestError(errors.BAD_RANGE)
+        raise CodedError(codes.BAD_RANGE)
     return start, end

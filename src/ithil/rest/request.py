@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 
 if TYPE_CHECKING:
     from ithil.rest.context import Context
@@ -77,7 +77,7 @@ def _decoded(text: str) -> str:
 def boolean(query: dict[str, str], name: str, default: bool = False) -> bool:
     """A boolean argument: present without a value means true.
 
-    Raises RestError (bad type) for a value other than 0, 1, true and false.
+    Raises CodedError (bad type) for a value other than 0, 1, true and false.
     """
     value = query.get(name)
     if value is None:
@@ -86,23 +86,23 @@ def boolean(query: dict[str, str], name: str, default: bool = False) -> bool:
         return True
     if value in _FALSE:
         return False
-    raise RestError(errors.BAD_PARAMETER_TYPE, f'The argument "{name}" must be 0, 1, true or false')
+    raise CodedError(codes.BAD_PARAMETER_TYPE, f'The argument "{name}" must be 0, 1, true or false')
 
 
 def boolean_body(body: bytes) -> bool:
-    """A boolean as the body of a PUT. Raises RestError (bad file format) for anything else."""
+    """A boolean as the body of a PUT. Raises CodedError (bad file format) for anything else."""
     text = body.decode("latin-1").strip().lower()
     if text in _TRUE:
         return True
     if text in _FALSE:
         return False
-    raise RestError(errors.BAD_FILE_FORMAT, "Boolean value expected")
+    raise CodedError(codes.BAD_FILE_FORMAT, "Boolean value expected")
 
 
 def unsigned(query: dict[str, str], name: str, default: int) -> int:
     """A number that counts something: an argument without value reads as 1, a negative one as 0.
 
-    Raises RestError (bad type) for what is not a decimal number.
+    Raises CodedError (bad type) for what is not a decimal number.
     """
     value = query.get(name)
     if value is None:
@@ -110,10 +110,10 @@ def unsigned(query: dict[str, str], name: str, default: int) -> int:
     if not value:
         return 1
     if not _INTEGER.match(value):
-        raise RestError(errors.BAD_PARAMETER_TYPE, f'The argument "{name}" must be a number')
+        raise CodedError(codes.BAD_PARAMETER_TYPE, f'The argument "{name}" must be a number')
     number = int(value)
     if number > _LARGEST:
-        raise RestError(errors.BAD_PARAMETER_TYPE, f'The argument "{name}" is too large')
+        raise CodedError(codes.BAD_PARAMETER_TYPE, f'The argument "{name}" is too large')
     return max(number, 0)
 
 
@@ -130,12 +130,12 @@ def number(query: dict[str, str], name: str, default: int) -> int | None:
 def page(query: dict[str, str]) -> tuple[int, int]:
     """The arguments `since` and `limit`, which come together or not at all; a limit of 0 is none.
 
-    Raises RestError (bad request) when one of them is alone, (bad type) when one is not a number.
+    Raises CodedError (bad request) when one of them is alone, (bad type) when one is not a number.
     """
     if "since" in query and "limit" not in query:
-        raise RestError(errors.BAD_REQUEST, 'The argument "since" needs the argument "limit"')
+        raise CodedError(codes.BAD_REQUEST, 'The argument "since" needs the argument "limit"')
     if "limit" in query and "since" not in query:
-        raise RestError(errors.BAD_REQUEST, 'The argument "limit" needs the argument "since"')
+        raise CodedError(codes.BAD_REQUEST, 'The argument "limit" needs the argument "since"')
     return unsigned(query, "since", 0), unsigned(query, "limit", 0)
 
 

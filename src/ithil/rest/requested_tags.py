@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ithil import error_codes as codes
 from ithil.archive import resources
 from ithil.archive.archive import Archive
 from ithil.archive.model import Resource, Statistics
@@ -17,8 +18,7 @@ from ithil.dicom.dataset import Dataset
 from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format, format_dataset, format_values
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil.error_codes import CodedError
 from ithil.rest.header import read_header
 
 _MODALITY = 0x00080060
@@ -34,11 +34,11 @@ class RequestedTags:
 
     @classmethod
     def parse(cls, names: Iterable[str], archive: Archive) -> RequestedTags:
-        """Tags by name or number. Raises RestError (unknown DICOM tag)."""
+        """Tags by name or number. Raises CodedError (unknown DICOM tag)."""
         try:
             return cls(tuple(parse_tag(name) for name in names), archive)
         except ValueError as error:
-            raise RestError(errors.UNKNOWN_DICOM_TAG) from error
+            raise CodedError(codes.UNKNOWN_DICOM_TAG) from error
 
     def __bool__(self) -> bool:
         return bool(self.tags)

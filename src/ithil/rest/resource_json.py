@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ithil import error_codes as codes
 from ithil.archive import resources
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format, format_values
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil.error_codes import CodedError
 from ithil.rest.names import DICOM, Names
 from ithil.rest.request import RestRequest, words
 from ithil.rest.requested_tags import RequestedTags
@@ -70,15 +70,15 @@ class View:
 def view(request: RestRequest) -> View:
     """Read the arguments `full`, `short`, `simplify`, `response-content` and `requested-tags`.
 
-    Raises RestError (parameter out of range) for an unknown part, (unknown DICOM tag) for an unknown tag.
+    Raises CodedError (parameter out of range) for an unknown part, (unknown DICOM tag) for an unknown tag.
     """
     content: frozenset[Content] | None = None
     if "response-content" in request.query:
         try:
             content = frozenset(Content(word) for word in words(request.query, "response-content"))
         except ValueError as error:
-            raise RestError(
-                errors.PARAMETER_OUT_OF_RANGE, 'The argument "response-content" has an unknown item'
+            raise CodedError(
+                codes.PARAMETER_OUT_OF_RANGE, 'The argument "response-content" has an unknown item'
             ) from error
     names = words(request.query, "requested-tags") or words(request.query, "requestedTags")
     return View(

@@ -8,43 +8,37 @@ raises becomes one of Orthanc's errors; the connection and the server go on.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from ithil.archive import retrieve
+from ithil import error_codes as codes
 from ithil.archive.archive import Archive
+from ithil.error_codes import CodedError
 from ithil.rest import answers, errors
 from ithil.rest.access import CHALLENGE, AccessControl, Visitor
 from ithil.rest.admission import RETRY_AFTER, Budget, Busy, share_of
 from ithil.rest.answer_cache import AnswerCache, CachedAnswer
-from ithil.rest.answers import Answer, FilePart
+from ithil.rest.answers import Answer, FilePart, Stream
 from ithil.rest.body import Body, ClientGone, Receive, whole
 from ithil.rest.context import MOST_THREADS, Context
-from ithil.rest.errors import RestError
 from ithil.rest.multipart import MultipartReader, boundary_of
 from ithil.rest.names import Names
 from ithil.rest.quick_upload import PATH, QuickUpload, expected_size
 from ithil.rest.request import RestRequest, parse_query
 from ithil.rest.routes import table
 from ithil.rest.routing import METHODS, Route, Router, split
+from ithil.rest.sending import Send, first_piece, headers_of, send_answer
 from ithil.rest.uploads import HELD_BYTES, upload, upload_whole
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CACHE_BYTES = 32 * 1024 * 1024
-PIECE_BYTES = 4 * 1024 * 1024
-"""A larger part of a file is read and sent in pieces of this size."""
-
-UNCOMPRESSED = 1  # `Attachment.compression`
-
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _OVERRIDES = ("PUT", "DELETE")
 _WITH_BODY = ("POST", "PUT")
 
@@ -78,7 +72,8 @@ class RestApp:
         raw_headers = dict(scope["headers"])
         visitor = self._access.admit(scope, raw_headers)
         if visitor is None:
-            await self._send(send, Answer(status=401, headers={"WWW-Authenticate": CHALLENGE}), None)
+            refusal = Answer(status=401, headers={"WWW-Authenticate": CHALLENGE})
+            await send_answer(self.context, receive, send, refusal, b"")
             return
         key = version = None
         if scope["method"] == "GET" and _UNCACHED_HEADERS.isdisjoint(raw_headers):
@@ -141,7 +136,7 @@ class RestApp:
             answer = answers.failure(
                 errors.translate(error), request.method, request.path, described=self._described
             )
-        lines = [b"%s: %s\r\n" % header for header in _headers(answer)]
+        lines = [b"%s: %s\r\n" % header for header in headers_of(answer)]
         body = answer.body
         assert isinstance(body, bytes)  # no upload is answered with a file
         return b"".join([STATUS_LINE[answer.status], *lines]), body
@@ -177,7 +172,7 @@ class RestApp:
             )
             body = Body(receive, headers, self._body_limit)
             answer, cacheable = await self._answer(request, segments, body)
-            first = await self._first_piece(answer)
+            first = await first_piece(self.context, answer)
         except ClientGone:
             return
         except Busy:
@@ -186,17 +181,17 @@ class RestApp:
             answer, first = early.answer, b""
         except Exception as error:
             answer = answers.failure(errors.translate(error), method, path, described=self._described)
-            first = await self._first_piece(answer)
+            first = await first_piece(self.context, answer)
         if key is not None and cacheable and answer.status == 200:
             self._remember(key, version, answer)
-        await self._send(send, answer, first, head_only=scope["method"] == "HEAD")
+        await send_answer(self.context, receive, send, answer, first, head_only=scope["method"] == "HEAD")
 
     async def _answer(self, request: RestRequest, segments: list[str], body: Body) -> tuple[Answer, bool]:
         """The answer, and whether it may be cached."""
         found = self.router.match(segments)
         # No name has a NUL, and PostgreSQL does not take one in a question.
         if found is None or "\0" in request.path:
-            raise RestError(errors.UNKNOWN_RESOURCE)
+            raise CodedError(codes.UNKNOWN_RESOURCE)
         request.arguments = found.arguments
         route = found.node.routes.get(request.method)
         if route is None:
@@ -216,8 +211,8 @@ class RestApp:
             streamed: Answer = await route.handler(request, chunks)
             return streamed
         request.body = await whole(chunks) if request.method in _WITH_BODY else b""
-        answer: Answer = await self.context.in_thread(route.handler, request)
-        return answer
+        answer: Answer | Awaitable[Answer] = await self.context.in_thread(route.handler, request)
+        return answer if isinstance(answer, Answer) else await answer
 
     async def _replay(self, request: RestRequest, route: Route, body: Body, boundary: bytes) -> Answer:
         """Each part of a form as a request of its own; the first that fails ends it."""
@@ -227,51 +222,14 @@ class RestApp:
                 return answer
         return Answer()
 
-    async def _first_piece(self, answer: Answer) -> bytes:
-        """The start of the body, read before anything is sent, so that a missing file is an error answer."""
-        part = answer.body
-        if not isinstance(part, FilePart):
-            return part
-        return await self.context.in_thread(self._read, part, part.start)
-
-    def _read(self, part: FilePart, start: int) -> bytes:
-        """The piece of a part of a file that begins at `start`."""
-        archive, file = self.context.archive, part.attachment
-        if part.raw:
-            return archive.storage.read(file.uuid, start, min(start + PIECE_BYTES, part.end))
-        if file.compression != UNCOMPRESSED:
-            # Only the whole can be uncompressed, so it is not done again for each piece.
-            return retrieve.read(archive, file, start, part.end)
-        if start == 0 and part.end == file.uncompressed_size <= PIECE_BYTES:
-            return retrieve.read(archive, file)
-        return retrieve.read(archive, file, start, min(start + PIECE_BYTES, part.end))
-
     def _remember(self, key: object, version: object | None, answer: Answer) -> None:
         part = answer.body
+        if isinstance(part, Stream):
+            return
         if not isinstance(part, FilePart):
-            self._cache.put(key, version, CachedAnswer(_headers(answer), part))
+            self._cache.put(key, version, CachedAnswer(headers_of(answer), part))
         elif not part.raw and part.end - part.start == part.attachment.uncompressed_size:
-            self._cache.put(key, version, CachedAnswer(_headers(answer), b"", part.attachment.uuid))
-
-    async def _send(
-        self, send: Send, answer: Answer, first: bytes | None, *, head_only: bool = False
-    ) -> None:
-        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
-        if head_only or first is None:
-            await send({"type": "http.response.body", "body": b""})
-            return
-        part = answer.body
-        if not isinstance(part, FilePart):
-            await send({"type": "http.response.body", "body": part})
-            return
-        position, piece = part.start, first
-        while True:
-            position += len(piece)
-            more = position < part.end and bool(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
-            if not more:
-                return
-            piece = await self.context.in_thread(self._read, part, position)
+            self._cache.put(key, version, CachedAnswer(headers_of(answer), b"", part.attachment.uuid))
 
 
 class _EarlyAnswer(Exception):
@@ -309,16 +267,6 @@ def _takes_uploads(router: Router) -> bool:
 
 def _text_headers(raw_headers: Mapping[bytes, bytes]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
-
-
-def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    headers = [_NOSNIFF]
-    if answer.content_type:
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
-    if answer.status != 304:
-        headers.append((b"content-length", str(answer.length).encode()))
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    return headers
 
 
 async def _refuse_other_protocols(scope: Scope, receive: Receive, send: Send) -> None:

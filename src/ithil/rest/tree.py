@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ithil import error_codes as codes
 from ithil.archive import delete, resources
 from ithil.archive.model import Statistics
 from ithil.dicom.level import Level
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer
-from ithil.rest.errors import RestError
 from ithil.rest.request import RestRequest, boolean, boolean_body, page
 from ithil.rest.resource_json import View, reference, render, view
 from ithil.rest.routing import Parameter, Route
@@ -143,7 +144,7 @@ def children(level: Level, below: Level) -> Handler:
         expand = boolean(request.query, "expand", True)
         found = resources.descendants(request.context.archive, level, request.arguments["id"], below)
         if found is None:
-            raise RestError(errors.UNKNOWN_RESOURCE)
+            raise CodedError(codes.UNKNOWN_RESOURCE)
         return answers.json(request, _expanded(request, below, found, view(request)) if expand else found)
 
     return handle
@@ -158,7 +159,7 @@ def parent(level: Level, above: Level) -> Handler:
         found = resources.ancestor(archive, level, request.arguments["id"], above)
         resource = None if found is None else resources.read(archive, above, found)
         if resource is None:
-            raise RestError(errors.UNKNOWN_RESOURCE)
+            raise CodedError(codes.UNKNOWN_RESOURCE)
         return answers.json(request, render(archive, request.context.names, resource, how))
 
     return handle
@@ -170,7 +171,7 @@ def counter(level: Level) -> Handler:
     def handle(request: RestRequest) -> Answer:
         counts = resources.statistics(request.context.archive, level, request.arguments["id"])
         if counts is None:
-            raise RestError(errors.UNKNOWN_RESOURCE)
+            raise CodedError(codes.UNKNOWN_RESOURCE)
         body = {
             **_size("DiskSize", counts.disk_size),
             **_size("UncompressedSize", counts.uncompressed_size),
@@ -203,7 +204,7 @@ def get_protected(request: RestRequest) -> Answer:
     """`GET /patients/{id}/protected`: 0 or 1."""
     patient = resources.read(request.context.archive, Level.PATIENT, request.arguments["id"])
     if patient is None:
-        raise RestError(errors.PARAMETER_OUT_OF_RANGE)
+        raise CodedError(codes.PARAMETER_OUT_OF_RANGE)
     return answers.text("1" if patient.is_protected else "0")
 
 
@@ -211,7 +212,7 @@ def put_protected(request: RestRequest) -> Answer:
     """`PUT /patients/{id}/protected`."""
     protected = boolean_body(request.body)
     if not resources.set_protected(request.context.archive, request.arguments["id"], protected):
-        raise RestError(errors.PARAMETER_OUT_OF_RANGE)
+        raise CodedError(codes.PARAMETER_OUT_OF_RANGE)
     return answers.empty()
 
 

@@ -15,13 +15,13 @@ import zlib
 from dataclasses import dataclass
 from typing import IO
 
+from ithil import error_codes as codes
 from ithil.archive import ingest
 from ithil.archive.archive import Archive
 from ithil.archive.errors import MissingIdentifier
 from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil.error_codes import CodedError
 
 PIECE = 1024 * 1024
 START = 132
@@ -69,10 +69,10 @@ class _Unpacked:
         self._member = 0
 
     def read(self, content: IO[bytes], size: int) -> bytes:
-        """The next bytes of a member. Raises RestError beyond a bound and when the server stops."""
+        """The next bytes of a member. Raises CodedError beyond a bound and when the server stops."""
         bounds = self._bounds
         if bounds.stopping.is_set():
-            raise RestError(errors.INTERNAL_ERROR, "The server stops", status=503)
+            raise CodedError(codes.INTERNAL_ERROR, "The server stops", status=503)
         piece = content.read(size)
         self._member += len(piece)
         self._total += len(piece)
@@ -86,7 +86,7 @@ class _Unpacked:
 def store_members(archive: Archive, file: IO[bytes], origin: Origin, bounds: Bounds) -> list[StoreResult]:
     """Store every DICOM file of a ZIP, in the order of its directory. Blocking.
 
-    Raises RestError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a bound, and
+    Raises CodedError (bad file format) for a ZIP that is damaged, empty, encrypted, or beyond a bound, and
     (503) when the server stops. What was stored before stays stored. Raises ArchiveError as ingest does.
     """
     try:
@@ -168,5 +168,5 @@ def _check_directory(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _bad(details: str) -> RestError:
-    return RestError(errors.BAD_FILE_FORMAT, details)
+def _bad(details: str) -> CodedError:
+    return CodedError(codes.BAD_FILE_FORMAT, details)

@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import IO, Any
 
+from ithil import error_codes as codes
 from ithil.archive import ingest
 from ithil.archive.model import Origin, StoreResult
-from ithil.rest import answers, errors
+from ithil.error_codes import CodedError
+from ithil.rest import answers
 from ithil.rest.answers import Answer
 from ithil.rest.context import Context
-from ithil.rest.errors import RestError
 from ithil.rest.request import RestRequest
 from ithil.rest.unzip import Bounds, is_zip, store_members
 
@@ -34,7 +35,7 @@ HELD_BYTES = 3 * PIECE
 async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
     """The handler of `POST /instances`; `chunks` is the body as it arrives.
 
-    Raises RestError (bad file format, 400) for what is neither DICOM nor a container of it, DicomError and
+    Raises CodedError (bad file format, 400) for what is neither DICOM nor a container of it, DicomError and
     ArchiveError as ingest does.
     """
     context = request.context
@@ -55,7 +56,7 @@ def upload_whole(request: RestRequest, content: bytes) -> Answer:
     """The answer to an upload whose body is in memory. Blocking; raises what `upload` raises."""
     archive, origin = request.context.archive, _origin(request)
     if not content:
-        raise RestError(errors.BAD_FILE_FORMAT, "The uploaded file is empty")
+        raise CodedError(codes.BAD_FILE_FORMAT, "The uploaded file is empty")
     if is_zip(content):
         results = store_members(archive, BytesIO(content), origin, _bounds(request.context))
         return answers.json(request, [stored_json(result) for result in results])
@@ -93,7 +94,7 @@ async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The content of a gzip file of one or more members (RFC 1952 2.2).
 
-    Raises RestError (bad file format) for damaged or truncated data, and beyond
+    Raises CodedError (bad file format) for damaged or truncated data, and beyond
     `MaximumFileSizeInArchiveMB`, however small the compressed body is.
     """
     limit = _member_limit(context)
@@ -107,11 +108,11 @@ async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterato
             try:
                 content = await context.in_thread(decoder.decompress, pending, PIECE)
             except zlib.error as error:
-                raise RestError(errors.BAD_FILE_FORMAT, "The body is not valid gzip") from error
+                raise CodedError(codes.BAD_FILE_FORMAT, "The body is not valid gzip") from error
             total += len(content)
             if limit and total > limit:
-                raise RestError(
-                    errors.BAD_FILE_FORMAT, "The uncompressed body is above MaximumFileSizeInArchiveMB"
+                raise CodedError(
+                    codes.BAD_FILE_FORMAT, "The uncompressed body is above MaximumFileSizeInArchiveMB"
                 )
             if content:
                 yield content
@@ -119,7 +120,7 @@ async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterato
             if decoder.eof and not pending.strip(b"\0"):
                 break  # padding after the last member
     if not decoder.eof:
-        raise RestError(errors.BAD_FILE_FORMAT, "The gzip data ends too early")
+        raise CodedError(codes.BAD_FILE_FORMAT, "The gzip data ends too early")
 
 
 async def _store_stream(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ithil.rest import errors
-from ithil.rest.errors import RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 from ithil.rest.request import boolean, boolean_body, number, page, parse_query, unsigned, words
 
 
@@ -41,9 +41,9 @@ def test_a_boolean_without_value_is_true(query: dict[str, str], value: bool) -> 
 
 
 def test_a_boolean_of_another_word_is_refused() -> None:
-    with pytest.raises(RestError) as caught:
+    with pytest.raises(CodedError) as caught:
         boolean({"x": "yes"}, "x")
-    assert caught.value.code == errors.BAD_PARAMETER_TYPE
+    assert caught.value.code == codes.BAD_PARAMETER_TYPE
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_boolean_bodies(body: bytes, value: bool) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"yes", b"\xff", b"10"])
 def test_other_bodies_are_no_booleans(body: bytes) -> None:
-    with pytest.raises(RestError) as caught:
+    with pytest.raises(CodedError) as caught:
         boolean_body(body)
-    assert (caught.value.code, caught.value.status) == (errors.BAD_FILE_FORMAT, 400)
+    assert (caught.value.code, caught.value.status) == (codes.BAD_FILE_FORMAT, 400)
 
 
 @given(st.integers(-(10**18), 10**18))
@@ -67,9 +67,9 @@ def test_negative_numbers_count_as_zero(number: int) -> None:
 
 @pytest.mark.parametrize("value", ["a", "1.5", " 1", "0x10", "9" * 30, "1e3", "\u0663"])
 def test_what_is_no_number_is_refused(value: str) -> None:
-    with pytest.raises(RestError) as caught:
+    with pytest.raises(CodedError) as caught:
         unsigned({"n": value}, "n", 7)
-    assert caught.value.code == errors.BAD_PARAMETER_TYPE
+    assert caught.value.code == codes.BAD_PARAMETER_TYPE
 
 
 def test_a_number_without_value_reads_as_one() -> None:
@@ -84,9 +84,9 @@ def test_numbers_of_the_change_log_never_fail(text: str) -> None:
 
 @pytest.mark.parametrize("query", [{"since": "1"}, {"limit": "1"}])
 def test_since_and_limit_need_each_other(query: dict[str, str]) -> None:
-    with pytest.raises(RestError) as caught:
+    with pytest.raises(CodedError) as caught:
         page(query)
-    assert caught.value.code == errors.BAD_REQUEST
+    assert caught.value.code == codes.BAD_REQUEST
 
 
 def test_words_are_between_semicolons() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ithil.rest import errors
-from ithil.rest.errors import MESSAGES, STATUSES, RestError
+from ithil import error_codes as codes
+from ithil.error_codes import CodedError
 from ithil.rest.http_protocol import LARGEST_HEAD, FastHttpProtocol
 from ithil.rest.xml import to_xml
 
@@ -130,11 +130,11 @@ def test_any_value_becomes_xml(value: Any) -> None:
 
 
 def test_every_code_has_a_message_and_a_sensible_status() -> None:
-    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
-    assert codes == set(MESSAGES)
-    assert set(STATUSES) <= codes
-    assert all(400 <= status < 600 for status in STATUSES.values())
-    assert RestError(errors.INTERNAL_ERROR).status == 500
+    known = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, int)}
+    assert known == set(codes.MESSAGES)
+    assert set(codes.STATUSES) <= known
+    assert all(400 <= status < 600 for status in codes.STATUSES.values())
+    assert CodedError(codes.INTERNAL_ERROR).status == 500
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -173,7 +173,7 @@ def test_no_request_breaks_the_application(
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_a_path_with_a_nul_is_unknown(client: Client, method: str, path: str) -> None:
     answer = client.request(method, path)
-    assert (answer.status_code, answer.json()["OrthancStatus"]) == (404, errors.UNKNOWN_RESOURCE)
+    assert (answer.status_code, answer.json()["OrthancStatus"]) == (404, codes.UNKNOWN_RESOURCE)
 
 
 def test_the_life_of_a_server(client: Client) -> None:

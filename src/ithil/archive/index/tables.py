@@ -217,6 +217,7 @@ exports = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# What is to be done in the background, by whichever process takes it: see jobs/engine.py.
 jobs = sa.Table(
     "jobs",
     schema,
@@ -227,11 +228,51 @@ jobs = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
     sa.Column("completed_at", sa.Float),
-    sa.Column("progress", sa.Float, nullable=False, server_default="0"),
-    sa.Column("content", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("runtime", sa.Float, nullable=False, server_default="0"),  # seconds spent running
+    sa.Column("progress", sa.Float, nullable=False, server_default="0"),  # 0 to 1
+    sa.Column("arguments", sa.Text, nullable=False, server_default="{}"),  # JSON, as submitted
+    sa.Column("checkpoint", sa.Text, nullable=False, server_default="{}"),  # JSON, what is done already
+    sa.Column("content", sa.Text, nullable=False, server_default="{}"),  # JSON, what clients see
+    sa.Column("error_code", sa.Integer, nullable=False, server_default="0"),
+    _text("error_details"),
+    sa.Column("user_data", sa.Text),  # JSON of the client's, NULL if it gave none
+    _text("wish"),  # what a client wants of a job that another process runs: pause or cancel
     sa.Column("owner", sa.Text),
     sa.Column("lease_until", sa.Float),
     sa.Index("ix_jobs_queue", "state", "priority", "created_at"),
+)
+
+# Files that jobs made for their clients, such as an archive; they lie in the storage area.
+job_outputs = sa.Table(
+    "job_outputs",
+    schema,
+    sa.Column("job", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+# The key-value stores and queues of plugins.
+key_values = sa.Table(
+    "key_values",
+    schema,
+    sa.Column("store", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
+queues = sa.Table(
+    "queues",
+    schema,
+    sa.Column("seq", Key, primary_key=True),
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("reserved_until", sa.Float),  # until then only whoever reserved it may acknowledge it
+    sa.Index("ix_queues_queue", "queue", "seq"),
+    sqlite_autoincrement=True,
 )
 
 outbox = sa.Table(
