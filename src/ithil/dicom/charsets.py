@@ -87,6 +87,17 @@ _ORTHANC_ENCODINGS = {
 ORTHANC_ENCODINGS = frozenset(_ORTHANC_ENCODINGS)
 """The values that Orthanc's option `DefaultEncoding` takes."""
 
+def defined_term(encoding: str) -> str:
+    """The term of SpecificCharacterSet that stands for one of `ORTHANC_ENCODINGS`, "" for plain ASCII.
+
+    Encodings that no term names alone are best replaced by UTF-8, whose term is given for them.
+    """
+    codec = _ORTHANC_ENCODINGS.get(encoding, "latin_1")
+    if codec in ("iso2022_jp_2", "euc_kr", "gb2312"):
+        return "ISO_IR 192"
+    return next((term for term, known in _SINGLE_BYTE.items() if known == codec), "ISO_IR 192")
+
+
 DEFAULT_ENCODING = "Latin1"
 """Orthanc's default for data sets without SpecificCharacterSet."""
 

@@ -186,6 +186,7 @@ def parse_span(buffer: Buffer, start: int, end: int, *, implicit: bool, big_endi
 class _Parser:
     def __init__(self, buffer: Buffer, order: Order, limits: ScanLimits) -> None:
         self.buffer = buffer
+        self.view = memoryview(buffer)
         self.order = order
         self.limits = limits
         # PixelRepresentation decides between US and SS (PS3.5 A.1); before it, nobody can tell.
@@ -271,7 +272,7 @@ class _Parser:
                 vr = "SQ"
             if vr != "SQ":
                 following = skip_undefined(buffer, value, size, level.implicit, order, self.limits)
-                level.elements.append(Element(tag, vr, memoryview(buffer)[value:following]))
+                level.elements.append(Element(tag, vr, self.view[value:following]))
                 return following, level
         elif value + length > size:
             raise DicomError(f"the value of {dictionary.format_tag(tag)} passes the end of the data")
@@ -285,7 +286,7 @@ class _Parser:
             stack.append(inner)
             return value, inner
         following = value + length
-        level.elements.append(Element(tag, vr, memoryview(buffer)[value:following], None, creator))
+        level.elements.append(Element(tag, vr, self.view[value:following], None, creator))
         if tag & 0x10000 and 0x10 <= tag & 0xFFFF <= 0xFF and vr != "UN":
             text = bytes(buffer[value:following]).rstrip(b"\0 ").decode("latin_1")
             level.creators[tag] = text

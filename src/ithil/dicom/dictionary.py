@@ -198,6 +198,12 @@ def tag_name(tag: int, creator: str = "") -> str:
     return "GenericGroupLength" if tag & 0xFFFF == 0 else UNKNOWN_NAME
 
 
+@lru_cache(maxsize=16384)
+def labels(tag: int, creator: str = "") -> tuple[str, str]:
+    """Number and name of a tag as Orthanc shows them, in one look for those who show many."""
+    return format_tag(tag), tag_name(tag, creator)
+
+
 def _private_name(tag: int, creator: str) -> str:
     entry = configured.private(tag, creator)
     if entry is not None:
@@ -219,4 +225,5 @@ _NOT_MARKED_RETIRED = frozenset(
 
 def _forget() -> None:
     tag_name.cache_clear()
+    labels.cache_clear()
     tag_vr.cache_clear()

@@ -132,7 +132,7 @@ def frame_index(buffer: Buffer, scan: Scan) -> FrameIndex:
     value, length = scan.pixel_value_offset, scan.pixel_value_length
     if value is None:
         return FrameIndex(0)
-    count = scan.number_of_frames or 1
+    count = max(scan.number_of_frames or 1, 1)
     if length is not None:
         if value + length > len(buffer):
             raise DicomError("the pixel data passes the end of the file")

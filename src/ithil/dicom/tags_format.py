@@ -7,6 +7,7 @@ sequence. Two tags with one name share one entry of the simplified form, and the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from enum import Enum
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from ithil.dicom import charsets, dictionary
 from ithil.dicom.charsets import Decoder
 from ithil.dicom.dataset import Dataset, Element, decoder_of
-from ithil.dicom.values import unknown_text, value_text
+from ithil.dicom.values import TEXT_VRS, clean_text, unknown_text, value_text
 
 MAXIMUM_LENGTH = 256
 """Longer values, counted in bytes of UTF-8, are shown as null unless asked for with `ignore-length`."""
@@ -36,14 +37,17 @@ def format_dataset(
     *,
     ignore_length: Collection[int] = frozenset(),
     maximum_length: int | None = MAXIMUM_LENGTH,
+    inherited: Decoder | None = None,
 ) -> Json:
     """The elements of a data set in one of the three shapes.
 
     `ignore_length` are the tags whose values are shown whatever their length, in sequences too;
-    `maximum_length` None shows all.
+    `maximum_length` None shows all. `inherited` decodes elements without SpecificCharacterSet among them, if
+    they were picked from a data set that has it.
     """
     context = _Context(dataset.sign, form, frozenset(ignore_length), maximum_length, dataset.default_encoding)
-    return context.convert(dataset.elements, charsets.decoder(None, dataset.default_encoding))
+    decode = inherited or charsets.decoder(None, dataset.default_encoding)
+    return context.convert(dataset.elements, decode)
 
 
 def format_elements(elements: list[Element], form: Format, decode: Decoder, *, sign: str = "<") -> Json:
@@ -104,54 +108,60 @@ class _Context:
     def convert(self, elements: list[Element], inherited: Decoder) -> Json:
         """Recurses into sequences, whose depth the parser has bounded."""
         decode = decoder_of(elements, inherited, self.default_encoding)
-        form = self.form
-        tag_name, format_tag, text_of = dictionary.tag_name, dictionary.format_tag, self._text
+        form, sign, labels = self.form, self.sign, dictionary.labels
+        # Below this length no text can be too long, however many bytes its characters take.
+        surely_short = self.maximum_length // 4 if self.maximum_length is not None else sys.maxsize
         result: Json = {}
         for element in elements:
             tag = element.tag
             creator = element.private_creator
+            label, name = labels(tag, creator)
             value: Any
             if element.items is not None:
                 value = [self.convert(item, decode) for item in element.items]
                 kind = "Sequence"
             else:
-                value = text_of(element, decode)
+                vr = element.vr
+                if vr in TEXT_VRS:
+                    value = clean_text(bytes(element.value), decode)
+                elif vr == "UN":
+                    value = _unknown(element, decode)
+                elif vr in _BINARY:
+                    value = None
+                else:
+                    value = value_text(vr, bytes(element.value), decode, sign)
                 if value is None:
                     kind = "Null"
-                elif self._too_long(value, tag):
+                elif len(value) > surely_short and self._too_long(value, tag):
                     value, kind = None, "TooLong"
                 else:
                     kind = "String"
             if form is Format.SIMPLIFIED:
-                result[tag_name(tag, creator)] = value
+                result[name] = value
             elif form is Format.SHORT:
-                result[format_tag(tag)] = value
+                result[label] = value
             elif creator and element.items is None:
-                result[format_tag(tag)] = {
-                    "Name": tag_name(tag, creator),
+                result[label] = {
+                    "Name": name,
                     "PrivateCreator": creator,
                     "Type": kind,
                     "Value": value,
                 }
             else:
-                result[format_tag(tag)] = {"Name": tag_name(tag, creator), "Type": kind, "Value": value}
+                result[label] = {"Name": name, "Type": kind, "Value": value}
         return result
-
-    def _text(self, element: Element, decode: Decoder) -> str | None:
-        vr = element.vr
-        if vr == "UN":
-            if element.tag & 0x10000 and not dictionary.is_private_creator(element.tag):
-                return None
-            return unknown_text(dictionary.tag_vr(element.tag), bytes(element.value), decode)
-        if vr in _BINARY:
-            return None
-        return value_text(vr, bytes(element.value), decode, self.sign)
 
     def _too_long(self, text: str, tag: int) -> bool:
         maximum = self.maximum_length
-        if maximum is None or len(text) * 4 <= maximum or tag in self.ignore_length:
+        if maximum is None or tag in self.ignore_length:
             return False
         return len(text) > maximum or len(text.encode("utf-8", "surrogatepass")) > maximum
+
+
+def _unknown(element: Element, decode: Decoder) -> str | None:
+    if element.tag & 0x10000 and not dictionary.is_private_creator(element.tag):
+        return None
+    return unknown_text(dictionary.tag_vr(element.tag), bytes(element.value), decode)
 
 
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SV", "UV"})
