@@ -1,0 +1,296 @@
+"""Searching the archive: the one place that answers C-FIND, QIDO-RS, `/tools/find` and the lists of REST.
+
+`resources`, `ids` and `count` answer a `Query`. The first two are generators of batches, in the order that was
+asked for: nothing is read from the index before somebody draws the next batch, no transaction stays open in
+between, and what is held in memory is a batch and a window of internal ids. Whoever stops drawing stops the
+search.
+
+How a batch comes about: `index.find` makes a statement that yields candidates; where columns cannot tell for
+certain, their values are compared here; tags that the index does not know are read from the file of one
+instance of each candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from threading import Event
+from typing import Any
+
+import orjson
+
+from ithil.archive import retrieve
+from ithil.archive.archive import Archive
+from ithil.archive.errors import FileMissing, IndexUnavailable
+from ithil.archive.index import find as index
+from ithil.archive.index import find_rows as rows
+from ithil.archive.index import read as index_read
+from ithil.archive.index.find import Check, MomentCheck, Plan
+from ithil.archive.index.read import TagsOf
+from ithil.archive.index.statement import Row
+from ithil.archive.model import Attachment, Resource
+from ithil.archive.query import EVERYTHING, MOST_CONSTRAINTS, MOST_LABELS, BadQuery, Part, Query
+from ithil.dicom.encoding import ScanLimits
+from ithil.dicom.errors import DicomError
+from ithil.dicom.level import Level
+from ithil.dicom.scan import scan
+
+BATCH = 500  # resources
+FILE_BATCH = 20  # resources whose files are opened before any of them is handed out
+WINDOW = 50_000  # internal ids that are held at a time
+_FIRST_WINDOW = 1_000  # of candidates that may turn out not to match
+_ELEMENT_HEADER = 16  # bytes behind the offset of the pixel data that hold the header of its element
+
+
+def limited(archive: Archive, query: Query) -> Query:
+    """The query with the limit that the settings put on answers of searches, if that is lower."""
+    settings = archive.settings
+    most = settings.limit_find_instances if query.level == Level.INSTANCE else settings.limit_find_results
+    if most <= 0 or 0 < query.limit <= most:
+        return query
+    return replace(query, limit=most)
+
+
+def resources(
+    archive: Archive,
+    query: Query,
+    parts: Part = EVERYTHING,
+    stop: Event | None = None,
+    tags: TagsOf | None = None,
+) -> Iterator[list[Resource]]:
+    """The resources that match, in batches; `parts` is what is to be read of each.
+
+    With `tags`, a function of the JSON that holds main tags ({"00100010": "DOE^JOHN"}), the main tags of the
+    resources are what it makes of them. Raises BadQuery before the first batch, and IndexUnavailable between
+    two of them once `stop` is set.
+    """
+    level = query.level
+    plan = _plan(archive, query)
+    if plan.direct:
+        for rows_found in _rows(archive, plan, query, BATCH, stop, whole=True):
+            with archive.index.read() as session:
+                found = index_read.resources_of_rows(session, level, rows_found, parts, tags)
+            yield found
+        return
+    for keys in _matching(archive, query, plan, stop):
+        with archive.index.read() as session:
+            found = index_read.resources_by_key(session, level, keys, parts, tags)
+        yield found
+
+
+def ids(archive: Archive, query: Query, stop: Event | None = None) -> Iterator[list[str]]:
+    """The public ids of the resources that match, in batches. Raises as `resources` does."""
+    plan = _plan(archive, query)
+    if plan.direct:
+        for rows_found in _rows(archive, plan, query, WINDOW, stop, whole=False):
+            yield [public_id for _, public_id in rows_found]
+        return
+    for keys in _matching(archive, query, plan, stop):
+        with archive.index.read() as session:
+            by_key = rows.public_ids(session, query.level, index_read.keys_for(session, keys))
+        yield [by_key[key] for key in keys if key in by_key]
+
+
+def count(archive: Archive, query: Query, stop: Event | None = None) -> int:
+    """How many resources match, whatever `since`, `limit` and `order` say. Raises as `resources` does."""
+    everything = replace(query, since=0, limit=0, order=())
+    plan = _plan(archive, everything)
+    if plan.exact:
+        with archive.index.read() as session:
+            return plan.count(session)
+    return sum(len(keys) for keys in _matching(archive, everything, plan, stop))
+
+
+def _plan(archive: Archive, query: Query) -> Plan:
+    if max(len(query.constraints), len(query.metadata), len(query.order)) > MOST_CONSTRAINTS:
+        raise BadQuery(f"A search can have {MOST_CONSTRAINTS} constraints")
+    if len(query.labels) > MOST_LABELS:
+        raise BadQuery(f"A search can have {MOST_LABELS} labels")
+    if any(level >= query.level for level, _ in query.parents):
+        raise BadQuery("Only a resource of a level above can be the parent")
+    return index.plan(query, archive.index.dialect, archive.tags_of.main)
+
+
+def _rows(
+    archive: Archive, plan: Plan, query: Query, batch: int, stop: Event | None, *, whole: bool
+) -> Iterator[list[Row]]:
+    """The rows that match, in batches."""
+    after, offset = 0, query.since
+    missing = query.limit or None
+    while missing is None or missing > 0:
+        _go_on(stop)
+        wanted = batch if missing is None else min(batch, missing)
+        with archive.index.read() as session:
+            found = plan.rows(session, after, offset, wanted, whole=whole)
+        if found:
+            yield found
+        if len(found) < wanted:
+            return
+        after, offset = found[-1][0], 0
+        if missing is not None:
+            missing -= len(found)
+
+
+def _go_on(stop: Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise IndexUnavailable("The server is stopping")
+
+
+def _matching(archive: Archive, query: Query, plan: Plan, stop: Event | None) -> Iterator[list[int]]:
+    """Internal ids of what matches, in batches."""
+    missing = query.limit or None  # how many are still to come
+    skip = query.since
+    if plan.exact:
+        batches = _candidates(archive, plan, skip, missing)
+        skip = 0
+    else:
+        batches = _checked(archive, plan)
+    for batch in batches:
+        _go_on(stop)
+        if skip:
+            skipped = min(skip, len(batch))
+            skip -= skipped
+            batch = batch[skipped:]
+        if missing is not None:
+            batch = batch[:missing]
+            missing -= len(batch)
+        if batch:
+            yield batch
+        if missing == 0:
+            return
+
+
+def _checked(archive: Archive, plan: Plan) -> Iterator[list[int]]:
+    size = FILE_BATCH if plan.file_checks else BATCH
+    for candidates in _candidates(archive, plan, 0, None, batch=size):
+        yield _sift(archive, plan, candidates)
+
+
+def _candidates(
+    archive: Archive, plan: Plan, offset: int, limit: int | None, batch: int = BATCH
+) -> Iterator[list[int]]:
+    """What the statement lets through, in batches."""
+    after = 0
+    size = WINDOW if plan.exact else _FIRST_WINDOW
+    while limit is None or limit > 0:
+        wanted = size if limit is None else min(size, limit)
+        with archive.index.read() as session:
+            window = plan.window(session, after, offset, wanted)
+        for start in range(0, len(window), batch):
+            yield window[start : start + batch]
+        if len(window) < wanted:
+            return
+        if plan.order:
+            offset += len(window)
+        else:
+            after, offset = window[-1], 0
+        if limit is not None:
+            limit -= len(window)
+        size = min(4 * size, WINDOW)
+
+
+def _sift(archive: Archive, plan: Plan, keys: list[int]) -> list[int]:
+    """Those of the candidates that match."""
+    with archive.index.read() as session:
+        if plan.checks or plan.metadata_checks:
+            keys = _sift_rows(session, plan, keys)
+        if plan.checks_below and keys:
+            keys = [key for key in keys if _matches_below(session, plan, key)]
+        if not plan.file_checks or not keys:
+            return keys
+        files = rows.first_instances(session, plan.level, index_read.keys_for(session, keys))
+    return [key for key in keys if key in files and _matches_file(archive, plan, files[key])]
+
+
+def _sift_rows(session: Any, plan: Plan, keys: list[int]) -> list[int]:
+    columns = _columns(plan.checks)
+    if plan.metadata_checks:
+        columns = (*columns, (plan.level, "metadata"))
+    parameter = index_read.keys_for(session, keys)
+    found = rows.columns_of(session, plan.level, columns, parameter)
+    changed: dict[int, dict[int, str]] = {}
+    if plan.metadata_checks:
+        for key, number, value in rows.metadata_of(session, plan.level, parameter):
+            changed.setdefault(key, {})[number] = value
+    return [
+        key
+        for key in keys
+        if key in found
+        and _holds(plan.checks, columns, found[key])
+        and _metadata_holds(plan, found[key], changed.get(key, {}))
+    ]
+
+
+def _columns(checks: Sequence[Check | MomentCheck]) -> tuple[tuple[Level, str], ...]:
+    return tuple(dict.fromkeys((check.level, check.column) for check in checks))
+
+
+def _holds(
+    checks: Sequence[Check | MomentCheck], columns: Sequence[tuple[Level, str]], texts: Sequence[str]
+) -> bool:
+    """Whether the values in the JSON texts, one for each column, satisfy all checks."""
+    parsed: dict[int, Mapping[str, str]] = {}
+    for check in checks:
+        place = columns.index((check.level, check.column))
+        text = texts[place]
+        if check.trusted and "_" not in text and "%" not in text:
+            continue
+        if place not in parsed:
+            parsed[place] = orjson.loads(text)
+        if not check.holds(parsed[place]):
+            return False
+    return True
+
+
+def _metadata_holds(plan: Plan, texts: Sequence[str], changed: Mapping[int, str]) -> bool:
+    if not plan.metadata_checks:
+        return True
+    first = orjson.loads(texts[-1])
+    for number, accept in plan.metadata_checks:
+        value = changed.get(number, first.get(str(number)))
+        if value is None or not accept(value):
+            return False
+    return True
+
+
+def _matches_below(session: Any, plan: Plan, key: int) -> bool:
+    """Whether some resource below satisfies all that is asked of the levels below."""
+    columns = _columns(plan.checks_below)
+    values = index.parameters({**plan.values, "key": key}, plan.dialect)
+    found = rows.columns_below(session, plan.level, columns, plan.conditions_below, values)
+    return any(_holds(plan.checks_below, columns, texts) for texts in found)
+
+
+def _matches_file(archive: Archive, plan: Plan, instance: tuple[str, int | None, Attachment]) -> bool:
+    tags = frozenset(tag for tag, _ in plan.file_checks)
+    try:
+        found = file_tags(archive, instance[2], instance[1], tags)
+    except FileMissing:
+        return False  # deleted in this moment, or lost: either way no reason to fail the whole search
+    return all(tag in found and accept(found[tag]) for tag, accept in plan.file_checks)
+
+
+def file_tags(
+    archive: Archive, file: Attachment, pixel_data_offset: int | None, tags: frozenset[int]
+) -> dict[int, str]:
+    """The text of top-level tags in a stored file, those before its pixel data; {} if it is no DICOM.
+
+    Raises FileMissing, FileCorrupted, StorageUnavailable.
+    """
+    settings = archive.settings.ithil
+    end = None if pixel_data_offset is None else pixel_data_offset + _ELEMENT_HEADER
+    content = retrieve.read(archive, file, 0, end)
+    limits = ScanLimits(
+        maximum_depth=settings.maximum_sequence_depth, maximum_elements=settings.maximum_elements
+    )
+    try:
+        found = scan(
+            content,
+            tags,
+            limits=limits,
+            total_size=file.uncompressed_size,
+            default_encoding=archive.settings.default_encoding,
+        )
+    except DicomError:
+        return {}
+    return found.tags
