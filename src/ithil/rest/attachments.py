@@ -1,33 +1,42 @@
-"""Stored files of resources: what there is, their sizes and checksums, and their bytes."""
+"""Stored files of resources: what there is, their sizes and checksums, their bytes; and storing more of them.
+
+Numbers below 1024 are the system's; those from 1024 to 65535 belong to users, with names from
+`UserContentType`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from ithil import error_codes as codes
-from ithil.archive import retrieve
+from ithil.archive import attachments, retrieve
 from ithil.archive.model import Attachment
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.rest import answers
 from ithil.rest.answers import Answer, FilePart
-from ithil.rest.metadata import resource_of
+from ithil.rest.metadata import forbidden, resource_of, user_number
 from ithil.rest.names import DICOM
 from ithil.rest.ranges import requested_range
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import attachment_json
+from ithil.rest.revisions import expected_version, version_to_delete
 from ithil.rest.routing import Parameter, Route
+from ithil.rest.uploads import gathered
 
 Handler = Callable[[RestRequest], Answer]
+Uploader = Callable[[RestRequest, AsyncIterator[bytes]], Awaitable[Answer]]
 Reader = Callable[[RestRequest, Attachment], Answer]
 
 _COMPRESSED = 2
+_DICOM_AS_JSON = 2
+_DICOM_AS_JSON_NAMES = ("2", "dicom-as-json")
 _FILENAME = Parameter("filename", "The file name that the answer proposes")
 
 
 def routes() -> list[Route]:
     """The routes of this module."""
-    table = [Route("GET", "/instances/{id}/file", get_file, "The DICOM file", (_FILENAME,), cacheable=True)]
+    table: list[Route] = []
     for level in Level:
         one = f"/{level.plural}/{{id}}/attachments"
         noun = level.singular.lower()
@@ -48,6 +57,35 @@ def routes() -> list[Route]:
                 cacheable=True,
             ),
             Route(
+                "PUT",
+                f"{one}/{{name}}",
+                uploader(level),
+                f"Store an attachment of the {noun}",
+                streaming=True,
+                writes=True,
+            ),
+            Route(
+                "DELETE",
+                f"{one}/{{name}}",
+                deleter(level),
+                f"Delete an attachment of the {noun}",
+                writes=True,
+            ),
+            Route(
+                "POST",
+                f"{one}/{{name}}/compress",
+                recompressor(level, compressed=True),
+                f"Compress the stored file of an attachment of the {noun}",
+                writes=True,
+            ),
+            Route(
+                "POST",
+                f"{one}/{{name}}/uncompress",
+                recompressor(level, compressed=False),
+                f"Store an attachment of the {noun} without compression",
+                writes=True,
+            ),
+            Route(
                 "POST",
                 f"{one}/{{name}}/verify-md5",
                 verifier(level),
@@ -66,14 +104,6 @@ def routes() -> list[Route]:
             for what, (read, summary, parameters) in _READERS.items()
         ]
     return table
-
-
-def get_file(request: RestRequest) -> Answer:
-    """`GET /instances/{id}/file`."""
-    file = retrieve.attachment(request.context.archive, Level.INSTANCE, request.arguments["id"], DICOM)
-    if file is None:
-        raise CodedError(codes.UNKNOWN_RESOURCE)
-    return data(request, file)
 
 
 def lister(level: Level) -> Handler:
@@ -117,6 +147,64 @@ def verifier(level: Level) -> Handler:
     return handle
 
 
+def uploader(level: Level) -> Uploader:
+    """`PUT /{level}/{id}/attachments/{name}`: `{}`, with the entity tag of what is stored now.
+
+    The body goes to the disk as it arrives. What can be refused is refused before that.
+    """
+
+    async def handle(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
+        number = user_number(request.context.names.attachments.number, request.arguments["name"])
+        if number is None:
+            return forbidden()
+        context, public_id = request.context, request.arguments["id"]
+        wanted = (level, public_id, number, expected_version(request))
+        await context.in_thread(attachments.check, context.archive, *wanted)
+        incoming = await context.in_thread(attachments.Upload, context.archive)
+        try:
+            async for piece in gathered(chunks):
+                await context.in_thread(incoming.write, piece)
+            file = await context.in_thread(incoming.commit, *wanted)
+        except BaseException:
+            await context.in_thread(incoming.discard)
+            raise
+        answer = answers.done()
+        answer.headers["ETag"] = answers.etag(file.revision, file.uncompressed_md5)
+        return answer
+
+    return handle
+
+
+def deleter(level: Level) -> Handler:
+    """`DELETE /{level}/{id}/attachments/{name}`: those of users, and Orthanc's old copy of the tags."""
+
+    def handle(request: RestRequest) -> Answer:
+        name = request.arguments["name"]
+        kind = user_number(request.context.names.attachments.number, name)
+        if kind is None and name in _DICOM_AS_JSON_NAMES:
+            kind = _DICOM_AS_JSON
+        if kind is None:
+            return forbidden()
+        expected = version_to_delete(request)
+        attachments.delete(request.context.archive, level, request.arguments["id"], kind, expected)
+        return answers.empty()
+
+    return handle
+
+
+def recompressor(level: Level, *, compressed: bool) -> Handler:
+    """`POST .../compress` and `.../uncompress`: `{}`, also if it is stored like that already."""
+
+    def handle(request: RestRequest) -> Answer:
+        number = request.context.names.attachments.number(request.arguments["name"])
+        attachments.recompress(
+            request.context.archive, level, request.arguments["id"], number, compressed=compressed
+        )
+        return answers.done()
+
+    return handle
+
+
 def operations(request: RestRequest, _file: Attachment) -> Answer:
     """The names that can follow the attachment's in a path."""
     found = request.context.router.match(["instances", "-", "attachments", "-"])
@@ -126,8 +214,8 @@ def operations(request: RestRequest, _file: Attachment) -> Answer:
 def data(request: RestRequest, file: Attachment) -> Answer:
     """The plain bytes, or the part that `Range` asks for (RFC 9110 14)."""
     content_type = request.context.names.mime_types.get(file.content_type, answers.BINARY)
-    name = request.query.get("filename") or (f"{file.uuid}.dcm" if file.content_type == DICOM else "")
-    headers = answers.disposition(name) if name else {}
+    name = request.query.get("filename") or (f"{file.uuid}.dcm" if file.content_type == DICOM else file.uuid)
+    headers = answers.disposition(name)
     return _part(request, file, file.uncompressed_size, content_type, headers, raw=False)
 
 

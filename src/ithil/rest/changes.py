@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ithil.archive import changes
-from ithil.archive.model import Change
+from ithil.archive import changes, exports
+from ithil.archive.model import Change, Export
 from ithil.rest import answers
 from ithil.rest.answers import Answer
 from ithil.rest.request import RestRequest, number, words
@@ -96,11 +96,37 @@ def delete_changes(request: RestRequest) -> Answer:
 
 
 def get_exports(request: RestRequest) -> Answer:
-    """`GET /exports`: nothing is logged (`LogExportedResources` is not honoured), so the log is empty."""
-    since = 0 if "last" in request.query else _since_and_limit(request.query)[0]
-    return answers.json(request, {"Done": True, "Exports": [], "Last": since})
+    """`GET /exports`. Numbers are read as in `GET /changes`."""
+    since, limit = _since_and_limit(request.query)
+    found = exports.page(request.context.archive, since=since, limit=limit, last="last" in request.query)
+    body = {
+        "Done": found.done,
+        "Exports": [_export(export) for export in found.exports],
+        "Last": found.last,
+    }
+    return answers.json(request, body)
 
 
-def delete_exports(_request: RestRequest) -> Answer:
+def _export(export: Export) -> dict[str, Any]:
+    """An entry, with the DICOM identifiers down to the level of its resource."""
+    identifiers = (
+        ("PatientID", export.patient_id),
+        ("StudyInstanceUID", export.study_instance_uid),
+        ("SeriesInstanceUID", export.series_instance_uid),
+        ("SOPInstanceUID", export.sop_instance_uid),
+    )
+    return {
+        "Date": export.date,
+        "ID": export.id,
+        "Path": f"/{export.level.plural}/{export.id}",
+        "RemoteModality": export.remote_modality,
+        "ResourceType": export.level.singular,
+        "Seq": export.seq,
+        **dict(identifiers[: export.level + 1]),
+    }
+
+
+def delete_exports(request: RestRequest) -> Answer:
     """`DELETE /exports`."""
+    exports.clear(request.context.archive)
     return answers.empty()
