@@ -1,4 +1,4 @@
-"""The command line: `ithil serve`, `ithil check`, `ithil config check`.
+"""The command line: `ithil serve`, `ithil check`, `ithil config check`, `ithil openapi`.
 
 Each command loads only what it needs, so that `--help` and `--version` answer at once.
 """
@@ -111,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_configuration(config_check)
     config_check.set_defaults(run=_config_check)
+
+    openapi = commands.add_parser(
+        "openapi",
+        help="print the OpenAPI document of the REST API",
+        description="Print the description of the REST API that the server has at /openapi.json.",
+    )
+    openapi.set_defaults(run=_openapi)
     return parser
 
 
@@ -131,14 +138,17 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _serve(parsed: argparse.Namespace) -> int:
     from ithil import app
-    from ithil.settings import SettingsError, load
+    from ithil.settings import Settings, SettingsError, load
+
+    def read() -> Settings:
+        return load(parsed.config, overrides=_overrides(parsed))
 
     try:
-        settings = load(parsed.config, overrides=_overrides(parsed))
+        settings = read()
     except SettingsError as error:
         print(f"ithil: {error}", file=sys.stderr)
         return 2
-    return app.run(settings, verbosity=2 if parsed.trace else 1 if parsed.verbose else 0)
+    return app.run(settings, verbosity=2 if parsed.trace else 1 if parsed.verbose else 0, reload=read)
 
 
 def _check(parsed: argparse.Namespace) -> int:
@@ -197,3 +207,11 @@ def _config_check(parsed: argparse.Namespace) -> int:
     status, text = config_check(parsed.config)
     print(text)
     return status
+
+
+def _openapi(_parsed: argparse.Namespace) -> int:
+    from ithil.rest.openapi import document, to_bytes
+    from ithil.rest.routes import table
+
+    sys.stdout.buffer.write(to_bytes(document(table())))
+    return 0

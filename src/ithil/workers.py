@@ -30,24 +30,39 @@ _LOOK = 0.1  # seconds between two looks at the workers
 _SLOWEST = 10.0  # seconds between two starts of a worker that keeps dying
 
 
-def supervise(count: int, work: Callable[[], None]) -> int:
-    """Keep `count` processes that run `work` until SIGTERM or SIGINT; returns the exit status."""
-    stopping = False
+def supervise(count: int, work: Callable[[], None], renew: Callable[[], int] | None = None) -> int:
+    """Keep `count` processes that run `work` until SIGTERM or SIGINT; returns the exit status.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+    At SIGHUP `renew` prepares what `work` will find and tells the new number of processes, and all of them
+    are replaced.
+    """
+    stopping = renewing = False
 
-    for number in _ENDING:
-        signal.signal(number, stop)
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping, renewing
+        if number == signal.SIGHUP:
+            renewing = True
+        else:
+            stopping = True
+
+    def interrupted() -> bool:
+        return stopping or renewing
+
+    for number in (*_ENDING, signal.SIGHUP):
+        signal.signal(number, hear)
     started: dict[int, float] = {}
     delay = 0.0
     while not stopping:
         while len(started) < count and not stopping:
             started[_start(work)] = time.monotonic()
-        pid = _wait_for_one(lambda: stopping)
+        pid = _wait_for_one(interrupted)
         if pid is None:
-            break
+            if renewing and not stopping:
+                renewing = False
+                count = renew() if renew is not None else count
+                _stop_all(list(started))
+                started.clear()
+            continue
         born = started.pop(pid, None)
         if born is None:
             continue  # an orphan of others, as process 1 of a container inherits them
@@ -55,7 +70,7 @@ def supervise(count: int, work: Callable[[], None]) -> int:
         log.error("worker %d died, another takes its place", pid)
         delay = 0.0 if lived > STEADY_SECONDS else min(_SLOWEST, 2 * delay or 0.5)
         again = time.monotonic() + delay
-        while not stopping and time.monotonic() < again:
+        while not interrupted() and time.monotonic() < again:
             time.sleep(_LOOK)
     _stop_all(list(started))
     return 0
@@ -79,6 +94,7 @@ def _be_worker(work: Callable[[], None], parent: int) -> NoReturn:
     try:
         for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which is for the parent
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         _end_with(parent)
         work()

@@ -69,6 +69,40 @@ def test_the_parent_keeps_the_number_of_workers_and_stops_them() -> None:
         assert_gone(worker)
 
 
+def test_at_sighup_all_workers_are_replaced() -> None:
+    script = """
+counts = iter((3, 1))
+
+def renew():
+    count = next(counts)
+    os.write(2, b"renewed\\n")
+    return count
+
+sys.exit(workers.supervise(2, work, renew))
+"""
+    with running(ORDERLY + script) as parent:
+        workers_before = {int(line(parent)) for _ in range(2)}
+        for count in (3, 1):
+            parent.send_signal(signal.SIGHUP)
+            now = {int(line(parent)) for _ in range(count)}
+            assert not now & workers_before
+            for worker in workers_before:
+                assert_gone(worker)
+            workers_before = now
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(30) == 0
+
+
+def test_a_worker_ignores_sighup() -> None:
+    with running(ORDERLY + "sys.exit(workers.supervise(1, work))") as parent:
+        worker = int(line(parent))
+        os.kill(worker, signal.SIGHUP)
+        os.kill(worker, signal.SIGKILL)
+        assert int(line(parent)) != worker
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(30) == 0
+
+
 def test_a_signal_right_after_the_fork_ends_the_worker() -> None:
     script = """
 real, forks = os.fork, 0

@@ -10,12 +10,11 @@ import struct
 from dataclasses import dataclass
 
 from ithil import error_codes as codes
-from ithil.archive import resources, retrieve
+from ithil.archive import headers, resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
 from ithil.dicom import dataset
 from ithil.dicom.dataset import Dataset, Element
-from ithil.dicom.encoding import ScanLimits
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.scan import Scan, scan
@@ -23,7 +22,6 @@ from ithil.error_codes import CodedError
 from ithil.rest.names import DICOM
 
 _PIXEL_DATA_OFFSET = 14  # metadata
-_ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
 _MOST_FRAGMENTS = 1_000_000
@@ -63,23 +61,17 @@ def dicom_file(instance: Resource) -> Attachment:
 
 def start_of_file(archive: Archive, instance: Resource) -> bytes:
     """The file up to and including the header of the pixel data; all of it if there is none."""
-    file = dicom_file(instance)
-    offset = instance.metadata.get(_PIXEL_DATA_OFFSET)
-    if offset is None or not offset.value.isdigit():
-        return retrieve.read(archive, file)
-    return retrieve.read(archive, file, 0, int(offset.value) + _ELEMENT_HEADER)
+    return headers.start_of_file(archive, dicom_file(instance), _offset(instance))
 
 
 def read_header(archive: Archive, instance: Resource) -> Dataset:
     """The elements up to the pixel data, whose value is left empty. Raises DicomError."""
-    start = start_of_file(archive, instance)
-    try:
-        return _parse(archive, start)
-    except DicomError:
-        # Pixel data of floating point numbers is an element like any other to the parser.
-        if len(start) == dicom_file(instance).uncompressed_size:
-            raise
-        return _parse(archive, retrieve.read(archive, dicom_file(instance)))
+    return headers.read(archive, dicom_file(instance), _offset(instance))
+
+
+def _offset(instance: Resource) -> int | None:
+    offset = instance.metadata.get(_PIXEL_DATA_OFFSET)
+    return int(offset.value) if offset is not None and offset.value.isdigit() else None
 
 
 def read_whole(archive: Archive, instance: Resource) -> tuple[Dataset, PixelData | None]:
@@ -91,8 +83,8 @@ def read_whole(archive: Archive, instance: Resource) -> tuple[Dataset, PixelData
     file = dicom_file(instance)
     start = start_of_file(archive, instance)
     if len(start) >= file.uncompressed_size:
-        return _parse(archive, start, whole=True), None
-    found = scan(start, frozenset(), limits=_limits(archive), total_size=file.uncompressed_size)
+        return headers.parse(archive, start, whole=True), None
+    found = scan(start, frozenset(), limits=headers.limits(archive), total_size=file.uncompressed_size)
     pixels = _locate(archive, file, found)
     parsed = read_header(archive, instance)
     if pixels.end < file.uncompressed_size:
@@ -127,19 +119,3 @@ def _behind(archive: Archive, file: Attachment, found: Scan, end: int) -> list[E
     """The elements after the pixel data."""
     tail = retrieve.read(archive, file, end, file.uncompressed_size)
     return dataset.parse_span(tail, 0, len(tail), implicit=found.implicit, big_endian=found.big_endian)
-
-
-def _parse(archive: Archive, content: bytes, *, whole: bool = False) -> Dataset:
-    return dataset.parse(
-        content,
-        stop_at_pixel_data=not whole,
-        limits=_limits(archive),
-        default_encoding=archive.settings.default_encoding,
-    )
-
-
-def _limits(archive: Archive) -> ScanLimits:
-    settings = archive.settings.ithil
-    return ScanLimits(
-        maximum_depth=settings.maximum_sequence_depth, maximum_elements=settings.maximum_elements
-    )

@@ -66,7 +66,7 @@ a {{ color: LinkText; }}
 <li><a href="patients">Patients</a>, <a href="studies?expand">studies</a>, <a href="series">series</a>,
 <a href="instances">instances</a></li>
 <li><a href="changes">What changed</a>, <a href="statistics">statistics</a></li>
-<li><a href="system">About this server</a>, <a href="tools">tools</a></li>
+<li><a href="system">About this server</a>, <a href="tools">tools</a>, <a href="docs">all routes</a></li>
 </ul>
 </main>
 </body>
@@ -77,8 +77,14 @@ a {{ color: LinkText; }}
 def routes() -> list[Route]:
     """The routes of this module."""
     return [
-        Route("GET", "/", get_page, "A page for people: what this server is and how to send it a study"),
-        Route("GET", "/favicon.ico", get_icon, "The icon of the page"),
+        Route(
+            "GET",
+            "/",
+            get_page,
+            "A page for people: what this server is and how to send it a study",
+            answers="text/html",
+        ),
+        Route("GET", "/favicon.ico", get_icon, "The icon of the page", answers="image/png"),
     ]
 
 

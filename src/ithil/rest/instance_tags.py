@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from ithil import error_codes as codes
+from ithil.archive import headers
 from ithil.dicom import dataset, tags_format
 from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import CodedError
 from ithil.rest import answers
 from ithil.rest.answers import Answer
-from ithil.rest.header import find_instance, read_header, read_whole, start_of_file
+from ithil.rest.header import find_instance, read_whole, start_of_file
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import tag_format
 from ithil.rest.routing import Parameter, Route
 
-_IGNORE_LENGTH = Parameter("ignore-length", "Tags to show however long they are, between commas")
+IGNORE_LENGTH = Parameter("ignore-length", "Tags to show however long they are, between commas")
 _WHOLE = Parameter("whole", "Show what comes after the pixel data as well")
-_FORMATS = (
+FORMATS = (
     Parameter("short", "Tags as gggg,eeee without their names"),
     Parameter("simplify", "Tags by name"),
 )
@@ -30,7 +31,7 @@ def routes() -> list[Route]:
             "/instances/{id}/tags",
             get_tags,
             "All tags of the instance",
-            (*_FORMATS, _IGNORE_LENGTH, _WHOLE),
+            (*FORMATS, IGNORE_LENGTH, _WHOLE),
             cacheable=True,
         ),
         Route(
@@ -38,7 +39,7 @@ def routes() -> list[Route]:
             "/instances/{id}/simplified-tags",
             get_simplified_tags,
             "All tags of the instance by name",
-            (_IGNORE_LENGTH, _WHOLE),
+            (IGNORE_LENGTH, _WHOLE),
             cacheable=True,
         ),
         Route(
@@ -46,7 +47,7 @@ def routes() -> list[Route]:
             "/instances/{id}/header",
             get_header,
             "The file meta information of the instance",
-            _FORMATS,
+            FORMATS,
             cacheable=True,
         ),
     ]
@@ -73,16 +74,31 @@ def get_header(request: RestRequest) -> Answer:
 
 def _tags(request: RestRequest, form: Format) -> Answer:
     archive = request.context.archive
-    shown = tag_list(request.query.get("ignore-length", ""), ",")
-    instance = find_instance(archive, request.arguments["id"])
-    whole = boolean(request.query, "whole")
-    parsed = read_whole(archive, instance)[0] if whole else read_header(archive, instance)
+    shown = ignored_lengths(request)
+    instance_id = request.arguments["id"]
+    if boolean(request.query, "whole"):
+        parsed = read_whole(archive, find_instance(archive, instance_id))[0]
+    else:
+        found = next(headers.read_many(archive, [instance_id]), None)
+        if found is None:
+            raise CodedError(codes.UNKNOWN_RESOURCE)
+        parsed = found[1]
     return answers.json(request, tags_format.format_dataset(parsed, form, ignore_length=shown))
+
+
+def ignored_lengths(request: RestRequest) -> list[int]:
+    """The tags of the argument `ignore-length`. Raises CodedError (unknown DICOM tag)."""
+    return tag_list(request.query.get("ignore-length", ""), ",")
 
 
 def tag_list(text: str, separator: str) -> list[int]:
     """Tags by name or number. Raises CodedError (unknown DICOM tag)."""
+    return [known_tag(item.strip()) for item in text.split(separator) if item.strip()]
+
+
+def known_tag(name: str) -> int:
+    """The tag of that name or number. Raises CodedError (unknown DICOM tag)."""
     try:
-        return [parse_tag(item.strip()) for item in text.split(separator) if item.strip()]
+        return parse_tag(name)
     except ValueError as error:
-        raise CodedError(codes.UNKNOWN_DICOM_TAG) from error
+        raise codes.unknown_tag(name) from error

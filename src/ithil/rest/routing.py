@@ -18,12 +18,29 @@ from typing import Any
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
+JSON = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One argument of a query string, for the documentation."""
 
     name: str
     summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a JSON object in the body of a request, for the documentation.
+
+    `kind` is a type of JSON Schema (`string`, `integer`, `boolean`, `array`, `object`), or several of them
+    between bars.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,10 @@ class Route:
         summary: one line for people.
         cacheable: the answer to a GET depends on nothing but the index, the path, the query and `Accept`.
         writes: left out of the table when the archive is read-only.
+        body: what the body of a request is: a media type, fields of a JSON object, or None for none.
+        answers: the media types that the answer may have; JSON may be sent as XML as well.
+        fails: HTTP statuses that are the route's own, beside those that any request may get.
+        ranges: a part of the answer can be asked for (RFC 9110 14.2).
     """
 
     method: str
@@ -49,6 +70,10 @@ class Route:
     cacheable: bool = False
     streaming: bool = False
     writes: bool = False
+    body: str | tuple[Field, ...] | None = None
+    answers: str | tuple[str, ...] = JSON
+    fails: tuple[int, ...] = ()
+    ranges: bool = False
 
 
 @dataclass(slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import sys
+import uuid
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
@@ -18,6 +20,7 @@ from ithil.rest.answers import Answer
 from ithil.rest.request import RestRequest
 from ithil.rest.routing import Route
 from ithil.rest.tree import total_statistics
+from ithil.settings import Settings
 
 ORTHANC_VERSION = "1.13.0"
 """The version of Orthanc whose REST API is spoken here. Clients compare it with the version they need."""
@@ -26,7 +29,10 @@ API_VERSION = 31
 DATABASE_VERSION = 6
 """What Orthanc has said for many years; the schema of this server's own index is another thing."""
 
-_LIBRARIES = ("httptools", "orjson", "psycopg", "pydicom", "sqlalchemy", "uvicorn", "uvloop")
+_LIBRARIES = (
+    *("httptools", "imagecodecs", "numpy", "orjson", "pillow", "psycopg", "pydicom", "python-gdcm"),
+    *("sqlalchemy", "uvicorn", "uvloop"),
+)
 
 
 def routes() -> list[Route]:
@@ -51,19 +57,19 @@ def system(archive: Archive) -> dict[str, Any]:
         "ApiVersion": API_VERSION,
         "Capabilities": {
             "HasExtendedChanges": True,
-            "HasExtendedFind": False,
-            "HasKeyValueStores": False,
-            "HasQueues": False,
-            "HasReserveQueueValue": False,
+            "HasExtendedFind": True,
+            "HasKeyValueStores": True,
+            "HasQueues": True,
+            "HasReserveQueueValue": True,
         },
         "CheckRevisions": settings.check_revisions,
         "DatabaseBackendPlugin": None,
-        "DatabaseServerIdentifier": settings.database_server_identifier or "",
+        "DatabaseServerIdentifier": settings.database_server_identifier or derived_identifier(settings),
         "DatabaseVersion": DATABASE_VERSION,
         "DicomAet": settings.dicom_aet,
         "DicomDefaultRetrieveMethod": settings.dicom_default_retrieve_method,
         "DicomPort": settings.dicom_port,
-        "HasLabels": False,
+        "HasLabels": True,
         "HttpPort": settings.http_port,
         "IngestTranscoding": settings.ingest_transcoding or "",
         "IsHttpServerSecure": not settings.insecure,
@@ -87,6 +93,12 @@ def system(archive: Archive) -> dict[str, Any]:
         "UserMetadata": dict(settings.user_metadata),
         "Version": ORTHANC_VERSION,
     }
+
+
+def derived_identifier(settings: Settings) -> str:
+    """Tells this server from others that share its database: a hash of host, title and ports, as Orthanc's."""
+    place = (f"{uuid.getnode():012x}", settings.dicom_aet, str(settings.http_port), str(settings.dicom_port))
+    return hashlib.sha1("|".join(place).encode(), usedforsecurity=False).hexdigest()
 
 
 def _performance(archive: Archive) -> dict[str, int | None]:
