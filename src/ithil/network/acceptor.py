@@ -7,7 +7,8 @@ get a thread, if the limits allow, and otherwise a polite A-ASSOCIATE-RJ (transi
 a thousand connections that say nothing cost no threads. When the lobby is full, a newcomer takes the place of
 the oldest stranger of the address that crowds it most, so that a silent crowd pushes out only itself.
 
-With TLS the lobby waits for the first bytes only, and the handshake is done in the association's thread.
+With TLS the handshake is done in the lobby too, piece by piece as the stranger's bytes arrive, so that one who
+stops in its midst costs no more than any other.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class _Stranger:
     peer: Peer
     deadline: float
     association: Association
+    greeting: bool = False
+    """Whether a TLS handshake is under way."""
     turned_away: bool = False
 
 
@@ -183,11 +186,19 @@ class Acceptor:
                 return
             self._accept_fails = False
             sock.setblocking(False)
+            tls = self._config.tls
+            if tls is not None:
+                try:
+                    sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                except OSError:  # gone again already
+                    sock.close()
+                    continue
             peer = Peer(address[0], address[1])
             if self._config.max_strangers and len(self._lobby) >= self._config.max_strangers:
                 self._make_room(peer.ip)
             deadline = time.monotonic() + (self._config.artim or 30)
-            stranger = _Stranger(sock, peer, deadline, Association.as_acceptor(self._config.limits))
+            association = Association.as_acceptor(self._config.limits)
+            stranger = _Stranger(sock, peer, deadline, association, greeting=tls is not None)
             self._lobby[sock] = stranger
             self._selector.register(sock, selectors.EVENT_READ, stranger)
 
@@ -227,13 +238,11 @@ class Acceptor:
             self._show_out(stranger)
 
     def _hear(self, stranger: _Stranger) -> None:
-        if self._config.tls is not None:
-            if not self._admit(stranger, []):
-                self._show_out(stranger)
+        if stranger.greeting and not self._greet(stranger):
             return
         try:
             data = stranger.sock.recv(65536)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         if stranger.turned_away:
             if not data:
@@ -241,6 +250,9 @@ class Acceptor:
             return
         association = stranger.association
         events = association.receive_data(memoryview(data))
+        if isinstance(stranger.sock, ssl.SSLSocket) and not events and stranger.sock.pending():
+            self._hear(stranger)  # the selector does not see what TLS has read already
+            return
         requested = bool(events) and isinstance(events[0], AssociateRequested)
         if requested and not association.is_over:
             if self._admit(stranger, events):
@@ -248,6 +260,27 @@ class Acceptor:
             association.reject(LOCAL_LIMIT_EXCEEDED)
         if association.is_over:
             self._turn_away(stranger, connected=bool(data))
+
+    def _greet(self, stranger: _Stranger) -> bool:
+        """Go on with a TLS handshake; True when it is over. Raises OSError if it cannot succeed."""
+        sock = stranger.sock
+        assert isinstance(sock, ssl.SSLSocket)
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._selector.modify(sock, selectors.EVENT_READ, stranger)
+            return False
+        except ssl.SSLWantWriteError:
+            self._selector.modify(sock, selectors.EVENT_WRITE, stranger)
+            return False
+        except OSError as error:  # ssl.SSLError is one
+            reason = getattr(error, "reason", None) or type(error).__name__
+            logger.warning("TLS handshake with %s failed: %s", stranger.peer.ip, reason)
+            raise
+        self._selector.modify(sock, selectors.EVENT_READ, stranger)
+        stranger.greeting = False
+        stranger.peer = Peer(stranger.peer.ip, stranger.peer.port, _tls_subject(sock))
+        return True
 
     def _turn_away(self, stranger: _Stranger, *, connected: bool) -> None:
         """Send the last PDU and give the peer a moment to read it and close."""
@@ -295,9 +328,6 @@ class Acceptor:
         """The body of an association's thread."""
         try:
             conversation = self._begin(stranger, events)
-            if conversation is None:
-                stranger.sock.close()
-                return
             with self._lock:
                 self._running[threading.current_thread()] = conversation
             if self._stopping:
@@ -309,28 +339,19 @@ class Acceptor:
         finally:
             self._forget(threading.current_thread(), stranger.peer.ip)
 
-    def _begin(self, stranger: _Stranger, events: list[Event]) -> Conversation | None:
+    def _begin(self, stranger: _Stranger, events: list[Event]) -> Conversation:
         config = self._config
-        sock, peer = stranger.sock, stranger.peer
-        if config.tls is not None:
-            try:
-                sock.settimeout(config.artim or None)
-                sock = config.tls.wrap_socket(sock, server_side=True)
-            except OSError as error:  # ssl.SSLError is one
-                logger.info("TLS handshake with %s failed: %s", peer.ip, type(error).__name__)
-                return None
-            peer = Peer(peer.ip, peer.port, _tls_subject(sock))
         transport = Transport(
-            sock,
+            stranger.sock,
             stranger.association,
-            timeout=config.timeout if events else config.artim,
+            timeout=config.timeout,
             buffer_size=config.receive_buffer,
             events=events,
         )
         return Conversation(
             transport,
             self._new_handler(),
-            peer,
+            stranger.peer,
             max_pdu_length=config.max_pdu_length,
             timeout=config.timeout,
             linger=config.linger,

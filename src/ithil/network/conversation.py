@@ -148,7 +148,7 @@ class Conversation:
             return  # came after the last response of what it meant to cancel (PS3.7 9.3.2.3)
         if field not in _KNOWN_REQUESTS:
             refusal = Refusal(status.UNRECOGNIZED_OPERATION)
-        elif not context.local_scp:
+        elif not context.local_scp and field != CommandField.N_EVENT_REPORT:  # which is what an SCP sends
             refusal = Refusal(status.SOP_CLASS_NOT_SUPPORTED)
         elif field == CommandField.C_STORE:
             refusal = Refusal(status.CANNOT_UNDERSTAND, "no data set")
@@ -204,20 +204,34 @@ class Conversation:
         return self._transport.association.contexts
 
     def take_cancel(self) -> bool:
-        """Whether a C-CANCEL has arrived. Another request now breaks the agreed window of one operation."""
-        message = self._transport.poll()
+        """Whether a C-CANCEL has arrived.
+
+        Another request breaks the agreed window of one operation; it waits unread and is served next, as it is
+        behind a request that takes no time.
+        """
+        message = self._transport.peek()
         if not isinstance(message, MessageStarted):
             return False
-        collect(self._transport, message.command)
-        if message.command.field == CommandField.C_CANCEL:
+        command = message.command
+        if command.field == CommandField.C_CANCEL:
+            self._transport.next_message_event()
+            collect(self._transport, command)
             return True
+        if not command.is_response:
+            return False
         self._transport.association.abort(PROVIDER, 2)
         self._transport.flush()
         raise AssociationAborted(PROVIDER, 2, by_peer=False)
 
-    def send(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None) -> None:
-        """Send one message."""
-        self._transport.send_message(context_id, command, data_set)
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the peer says nothing for that long."""
+        return not self._stopping and self._transport.is_silent(seconds)
+
+    def send(
+        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None, *, hold: bool = False
+    ) -> None:
+        """Send one message; see `Responder.send` for `hold`."""
+        self._transport.send_message(context_id, command, data_set, hold=hold)
 
 
 class AssociationResponder:
@@ -236,9 +250,9 @@ class AssociationResponder:
         """See `Responder.contexts`."""
         return self._conversation.contexts
 
-    def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
+    def send(self, command: Command, data_set: Iterable[Buffer] | None = None, *, hold: bool = False) -> None:
         """See `Responder.send`."""
-        self._conversation.send(self._context.id, command, data_set)
+        self._conversation.send(self._context.id, command, data_set, hold=hold)
         self.is_final = not status.is_pending(command.status)
 
     def is_cancelled(self) -> bool:
@@ -246,6 +260,10 @@ class AssociationResponder:
         if not self._cancelled:
             self._cancelled = self._conversation.take_cancel()
         return self._cancelled
+
+    def is_silent(self, seconds: float) -> bool:
+        """See `Responder.is_silent`."""
+        return self._conversation.is_silent(seconds)
 
     def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
         """See `Responder.request`."""

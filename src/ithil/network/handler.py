@@ -63,11 +63,21 @@ class Responder(Protocol):
     def contexts(self) -> Mapping[int, PresentationContext]:
         """The association's accepted presentation contexts, of which `request` needs one."""
 
-    def send(self, command: Command, data_set: Iterable[Buffer] | None = None) -> None:
-        """Send a response, pending or final; build it with `request.response(status)`."""
+    def send(self, command: Command, data_set: Iterable[Buffer] | None = None, *, hold: bool = False) -> None:
+        """Send a response, pending or final; build it with `request.response(status)`.
+
+        With `hold` a pending one may be kept back for up to 200 ms, to go together with what follows: many
+        small messages, each of which the peer must wake up for, cost more than what they tell.
+        """
 
     def is_cancelled(self) -> bool:
         """Whether the peer has sent C-CANCEL for this request. Looks at the connection without waiting."""
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the peer neither says anything nor ends the association for that long.
+
+        For after the final response, when a request of our own must not cross what the peer does next.
+        """
 
     def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
         """Send a request of our own on this association (a C-STORE of C-GET, N-EVENT-REPORT), await its

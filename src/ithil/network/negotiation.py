@@ -15,6 +15,7 @@ from ithil.network.pdu_items import (
     AsyncOperationsWindow,
     ContextAnswer,
     ContextResult,
+    ExtendedNegotiation,
     ProposedContext,
     RoleSelection,
     UserIdentity,
@@ -28,6 +29,10 @@ peers exist that look at it."""
 
 def _nobody(_: str) -> bool:
     return False
+
+
+def _default_only(_: str, __: bytes) -> bytes | None:
+    return None
 
 
 def _no_identity_check(_: UserIdentity) -> bytes | None:
@@ -47,6 +52,8 @@ class Policy:
     """
     allows_requestor_as_scp: Callable[[str], bool] = _nobody
     """Whether the requestor may be the SCP of a SOP class, which it asks for before a C-GET."""
+    extended_negotiation: Callable[[str, bytes], bytes | None] = _default_only
+    """The answer to (SOP class, service class application information), or None for none: the default."""
     verify_identity: Callable[[UserIdentity], bytes | None] = _no_identity_check
     """The server response for a user identity (empty unless Kerberos, SAML or JWT), or None to reject."""
 
@@ -78,12 +85,19 @@ def negotiate(request: AssociateRequest, policy: Policy) -> AssociateAccept | As
         for role in proposed.roles
         if role.sop_class_uid in accepted
     )
+    extended = tuple(
+        ExtendedNegotiation(one.sop_class_uid, answer)
+        for one in proposed.extended
+        if one.sop_class_uid in accepted
+        and (answer := policy.extended_negotiation(one.sop_class_uid, one.information)) is not None
+    )
     information = UserInformation(
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version=IMPLEMENTATION_VERSION_NAME,
         # One operation at a time, which is what the absence of the item means too (PS3.7 D.3.3.3).
         async_window=None if proposed.async_window is None else AsyncOperationsWindow(1, 1),
         roles=roles,
+        extended=extended,
         user_identity_response=identity_response,
     )
     return AssociateAccept(request.called_ae_title, request.calling_ae_title, answers, information)

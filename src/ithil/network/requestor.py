@@ -53,6 +53,8 @@ from ithil.network.transport import Transport
 VERIFICATION = "1.2.840.10008.1.1"
 
 OpenStore = Callable[[PresentationContext, Command], StoreSink]
+OnRequest = Callable[[PresentationContext, Command, bytes | None], Command]
+"""Serves a request of the peer; gives the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +208,53 @@ class Requestor:
         self._transport.send_message(context.id, command, data_set)
         return self._responses(command, on_store)
 
+    def serve(self, on_request: OnRequest, seconds: float) -> bool:
+        """Wait up to `seconds` for a request of the peer and have it answered; whether one came.
+
+        For what a peer may ask in between our own requests, such as N-EVENT-REPORT. Raises an
+        `AssociationError` when the association ends meanwhile.
+        """
+        if self._transport.is_silent(seconds):
+            return False
+        message = self._transport.next_message_event()
+        if not isinstance(message, MessageStarted) or message.command.is_response:
+            self.abort()
+            raise AssociationAborted(0, 0, by_peer=False)
+        data_set, refusal = collect(self._transport, message.command)
+        if refusal is not None:
+            answer = message.command.response(refusal.status, refusal.comment)
+        else:
+            answer = on_request(self.contexts[message.context_id], message.command, data_set)
+        self._transport.send_message(message.context_id, answer)
+        return True
+
     def cancel(self, context: PresentationContext) -> None:
         """Send C-CANCEL for the present request (PS3.7 9.3.2.3); its final response still comes."""
         command = Command(CommandField=CommandField.C_CANCEL, MessageIDBeingRespondedTo=self._message_id)
         self._transport.send_message(context.id, command)
 
-    def release(self) -> None:
-        """End the association in order and close. A peer that does not answer well is left all the same."""
+    def is_usable(self) -> bool:
+        """Whether the association is still there, as far as can be told without waiting; False closes it.
+
+        For an association that was kept for a while: the peer may have ended it meanwhile.
+        """
+        try:
+            if self._transport.association.is_established and self._transport.peek() is None:
+                return True
+        except AssociationError:
+            pass
+        self.abort()
+        return False
+
+    def release(self, patience: float = 0) -> None:
+        """End the association in order and close. A peer that does not answer well is left all the same.
+
+        `patience` are seconds to wait for each part of his answer, 0 for the timeout of the association.
+        """
         association = self._transport.association
         try:
+            if patience:
+                self._transport.set_timeout(patience)
             if association.is_established:
                 association.release()
                 self._transport.flush()

@@ -44,6 +44,7 @@ from ithil.network.pdu_items import Buffer
 
 RECEIVE_BUFFER = 262144
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_MORE: int = getattr(socket, "MSG_MORE", 0)
 _KERNEL_TIMEOUTS = sys.platform == "linux"
 _timeval = struct.Struct("ll")
 
@@ -100,16 +101,31 @@ class Transport:
             return event
         raise self._ending(event)
 
-    def poll(self) -> MessageEvent | None:
-        """The next event of a message if one has arrived, without waiting; raises as `next_message_event`."""
+    def peek(self) -> MessageEvent | None:
+        """The next event of a message if one has arrived, without waiting and without taking it.
+
+        Whoever takes what it shows calls `next_message_event`, which then does not wait. Raises as that does.
+        """
         if not self._events and self._has_input():
             self._read()
-        return self.next_message_event() if self._events else None
+        if not self._events:
+            return None
+        event = self._events[0]
+        if isinstance(event, MessageStarted | DataReceived | MessageComplete):
+            return event
+        raise self._ending(self._events.popleft())
 
     def send_message(
-        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None
+        self,
+        context_id: int,
+        command: Command,
+        data_set: Iterable[Buffer] | None = None,
+        *,
+        hold: bool = False,
     ) -> None:
         """Send one message whole. Raises `AssociationLost` or `AssociationTimeout`.
+
+        With `hold` the system may keep it back for up to 200 ms, to send it together with what follows.
 
         If `data_set` itself raises, the message cannot be completed any more: the association is aborted and
         the exception goes on to the caller.
@@ -119,7 +135,7 @@ class Transport:
             raise self._pending_end()
         try:
             for chunk in self.association.message_chunks(context_id, command, data_set):
-                self._send(chunk)
+                self._send(chunk, _MORE if hold and not self._is_tls else 0)
         except NetworkError:
             raise
         except Exception:
@@ -138,12 +154,13 @@ class Transport:
         """Make a read that blocks in another thread end with `AssociationLost`; sending is still possible."""
         self._woken = True
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+            # Not that of SSLSocket, which would have what is sent afterwards go out unencrypted.
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     def cut(self) -> None:
         """End the connection under the thread that uses it, which then sees it lost."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self, linger: float = 0) -> None:
         """Send what is queued and close, after up to `linger` seconds for the peer to close first.
@@ -184,20 +201,24 @@ class Transport:
             with suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, flags: int = 0) -> None:
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(data, flags)
         except (BlockingIOError, TimeoutError):
             raise AssociationTimeout("the peer took nothing for too long") from None
         except OSError as error:
             raise AssociationLost(f"the connection broke ({type(error).__name__})") from None
 
-    def _has_input(self) -> bool:
+    def is_silent(self, seconds: float) -> bool:
+        """Whether nothing comes from the peer for that long; whatever comes is left to be read."""
+        return not self._events and not self._has_input(seconds)
+
+    def _has_input(self, seconds: float = 0.0) -> bool:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
         poller = select.poll()
         poller.register(self._socket, select.POLLIN)
-        return bool(poller.poll(0))
+        return bool(poller.poll(seconds * 1000))
 
     def _pending_end(self) -> Exception:
         while self._events:

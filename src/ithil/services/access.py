@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ithil.settings import Modality, Settings
@@ -27,7 +27,8 @@ class Rights:
     find_worklist: bool = False
     get: bool = False
     move: bool = False
-    commitment: bool = False
+    commitment: bool = False  # N-ACTION: to ask for it
+    event_report: bool = False  # N-EVENT-REPORT: to tell what came of it
 
     @property
     def any(self) -> bool:
@@ -40,6 +41,7 @@ class Rights:
             or self.get
             or self.move
             or self.commitment
+            or self.event_report
         )
 
 
@@ -54,17 +56,17 @@ def is_called_by_name(called_title: str, settings: Settings) -> bool:
     return not settings.dicom_check_called_aet or same_title(called_title, settings.dicom_aet, settings)
 
 
-def rights(calling_title: str, ip: str, settings: Settings) -> Rights:
-    """What a caller may do.
+def rights(
+    calling_title: str, ip: str, settings: Settings, modalities: Iterable[Modality] | None = None
+) -> Rights:
+    """What a caller may do; `modalities` are those known at the moment, if not those of the settings.
 
     Of several entries with his title, the one with his address counts; if none has it, he may only do what
     all of them allow. With `DicomCheckModalityHost` a known title from another address may do nothing.
     """
-    known = [
-        modality
-        for modality in settings.dicom_modalities.values()
-        if same_title(modality.aet, calling_title, settings)
-    ]
+    if modalities is None:
+        modalities = settings.dicom_modalities.values()
+    known = [modality for modality in modalities if same_title(modality.aet, calling_title, settings)]
     if not known:
         return _strangers(settings)
     if settings.dicom_check_modality_host or len(known) > 1:
@@ -95,6 +97,7 @@ def _common(known: list[Modality]) -> Rights:
         get=all(modality.allow_get for modality in known),
         move=all(modality.allow_move for modality in known),
         commitment=all(modality.allow_n_action for modality in known),
+        event_report=all(modality.allow_event_report for modality in known),
     )
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 
+from ithil import metrics
 from ithil.archive.archive import Archive
 from ithil.archive.model import Origin
+from ithil.archive.remotes import modalities
+from ithil.metrics import Metric
 from ithil.network import status
 from ithil.network.association import PresentationContext
 from ithil.network.errors import Refusal
 from ithil.network.handler import Outcome, Peer, Responder
-from ithil.network.messages import Command, CommandField
+from ithil.network.messages import Command
 from ithil.network.negotiation import negotiate
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from ithil.network.pdu_items import ContextResult
 from ithil.services.access import Rights, is_called_by_name, rights
 from ithil.services.presentation import Presentation
+from ithil.services.provider import Call
+from ithil.services.providers import by_sop_class
 from ithil.services.store import Reception
 
 log = logging.getLogger(__name__)
@@ -33,6 +38,9 @@ class ServiceAssociation:
         self._presentation = presentation
         self._rights = Rights()
         self._origin = Origin()
+        self._peer = Peer("", 0)
+        self._extended: dict[str, bytes] = {}
+        metrics.add(Metric.ASSOCIATIONS, 1)
 
     def negotiate(self, request: AssociateRequest, peer: Peer) -> AssociateAccept | AssociateReject:
         """Accept whoever may do something, with the presentation contexts that he may use."""
@@ -41,12 +49,16 @@ class ServiceAssociation:
         if not is_called_by_name(called, settings):
             log.warning('association of "%s" from %s rejected: it calls "%s"', calling, peer.ip, called)
             return CALLED_TITLE_NOT_RECOGNIZED
-        self._rights = rights(calling, peer.ip, settings)
+        self._rights = rights(calling, peer.ip, settings, modalities(self._archive).values())
         if not self._rights.any:
             log.warning('association of "%s" from %s rejected: it may do nothing here', calling, peer.ip)
             return CALLING_TITLE_NOT_RECOGNIZED
         self._origin = Origin("DicomProtocol", peer.ip, calling, called)
-        answer = negotiate(request, self._presentation.policy(self._rights))
+        self._peer = peer
+        policy = self._presentation.policy(self._rights, request.user_information.roles)
+        answer = negotiate(request, policy)
+        if isinstance(answer, AssociateAccept):
+            self._extended = {one.sop_class_uid: one.information for one in answer.user_information.extended}
         if isinstance(answer, AssociateAccept) and not any(
             context.result == ContextResult.ACCEPTANCE for context in answer.contexts
         ):
@@ -72,13 +84,25 @@ class ServiceAssociation:
         data_set: bytes | None,
         responder: Responder,
     ) -> None:
-        """C-ECHO (PS3.4 annex A) is answered at once; what no service provides is refused."""
-        if command.field == CommandField.C_ECHO:
-            if not self._rights.echo:
-                raise Refusal(status.NOT_AUTHORIZED, "C-ECHO is not allowed")
-            responder.send(command.response(status.SUCCESS))
-            return
-        raise Refusal(status.UNRECOGNIZED_OPERATION)
+        """Hand the request to the provider of its SOP class; what none provides is refused.
+
+        That is the SOP class of the presentation context, since rights and encoding were agreed for it.
+        """
+        provider = by_sop_class().get(context.abstract_syntax)
+        if provider is None or command.field not in provider.commands:
+            raise Refusal(status.UNRECOGNIZED_OPERATION)
+        if not provider.allowed(self._rights):
+            raise Refusal(status.NOT_AUTHORIZED, f"{command.name.removesuffix('-RQ')} is not allowed")
+        call = Call(
+            self._archive,
+            context,
+            self._origin,
+            self._rights,
+            self._peer,
+            self._extended.get(context.abstract_syntax, b""),
+        )
+        provider.handle(call, command, data_set, responder)
 
     def closed(self, outcome: Outcome) -> None:
         """Nothing outlives an association."""
+        metrics.add(Metric.ASSOCIATIONS, -1)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 
@@ -251,5 +252,18 @@ def test_tls_with_client_certificates():
             assert statuses[-1] == status.CANCEL
         assert record.peers[0].tls_subject == "STATION1"
         talk(port, pdu.encode(REQUEST))
+        with open_association(port, tls=client) as peer:
+            assert peer.echo() == status.SUCCESS
+
+
+def test_strangers_who_stop_in_the_midst_of_a_tls_handshake_take_no_place():
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(CERTIFICATE)
+    client = ssl.create_default_context(cafile=CERTIFICATE)
+    with ExitStack() as stack:
+        _, _, port = stack.enter_context(listening(tls=server, artim=30, max_associations=1))
+        for _ in range(5):
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            silent.sendall(b"\x16\x03\x01\x02")
         with open_association(port, tls=client) as peer:
             assert peer.echo() == status.SUCCESS

@@ -14,6 +14,7 @@ from ithil.network.negotiation import Policy, answer_context, negotiate
 from ithil.network.pdu_items import (
     AsyncOperationsWindow,
     ContextAnswer,
+    ExtendedNegotiation,
     ProposedContext,
     RoleSelection,
     UserIdentity,
@@ -68,6 +69,15 @@ def test_roles_are_answered_for_accepted_classes_only():
     assert negotiate(request(wish), POLICY).user_information.roles == (RoleSelection(CT, True, False),)
     willing = replace(POLICY, allows_requestor_as_scp=lambda uid: uid == CT)
     assert negotiate(request(wish), willing).user_information.roles == (RoleSelection(CT, True, True),)
+
+
+def test_extended_negotiation_is_answered_for_accepted_classes_that_have_something_to_say():
+    policy = replace(POLICY, extended_negotiation=lambda uid, raw: raw[::-1] if uid == CT else None)
+    proposed = tuple(ExtendedNegotiation(uid, b"\1\0") for uid in (CT, VERIFICATION, "1.2.3"))
+    answer = negotiate(request(UserInformation(extended=proposed)), policy)
+    assert answer.user_information.extended == (ExtendedNegotiation(CT, b"\0\1"),)
+    plain = negotiate(request(UserInformation(extended=proposed)), POLICY)
+    assert plain.user_information.extended == ()
 
 
 def test_an_identity_is_answered_if_an_answer_is_wanted():

@@ -48,7 +48,7 @@ def test_strangers_have_what_the_options_give_them() -> None:
 def test_a_modality_has_the_rights_of_its_entry() -> None:
     known = Modality("CT1", HERE, 104, allow_store=False, allow_move=False)
     assert rights("ct1", AWAY, settings(dicom_modalities={"ct": known})) == Rights(
-        echo=True, find=True, find_worklist=True, get=True, commitment=True
+        echo=True, find=True, find_worklist=True, get=True, commitment=True, event_report=True
     )
 
 

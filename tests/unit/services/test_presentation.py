@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from ithil.dicom import uids
+from ithil.network.pdu_items import RoleSelection
 from ithil.services.access import Rights
-from ithil.services.presentation import (
-    VERIFICATION,
-    Presentation,
-    accepted_transfer_syntaxes,
-    storage_filter,
-)
+from ithil.services.presentation import Presentation
+from ithil.services.providers import VERIFICATION
 from ithil.settings import Settings
+from ithil.settings.acceptance import Acceptance, accepted_transfer_syntaxes
+from ithil.settings.runtime import Runtime
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -38,20 +37,36 @@ def test_a_private_transfer_syntax_is_taken_if_it_is_named() -> None:
 
 
 def test_storage_classes() -> None:
-    default = storage_filter(Settings())
+    default = Acceptance(Settings()).stores
     assert default(CT)
     assert not default(FIND)
     assert not default(PRIVATE)
-    liberal = storage_filter(Settings(unknown_sop_class_accepted=True))
+    liberal = Acceptance(Settings(unknown_sop_class_accepted=True)).stores
     assert liberal(PRIVATE)
     assert not liberal(FIND)  # known, and no storage class
-    chosen = storage_filter(Settings(accepted_sop_classes=[CT, PRIVATE]))
-    assert chosen(CT)
-    assert chosen(PRIVATE)
-    assert not chosen(MR)
-    rejecting = storage_filter(Settings(rejected_sop_classes=[MR]))
+    chosen = Acceptance(Settings(accepted_sop_classes=[CT, PRIVATE]))
+    assert chosen.stores(CT)
+    assert chosen.stores(PRIVATE)
+    assert not chosen.stores(MR)
+    assert chosen.sop_classes() == [CT]
+    rejecting = Acceptance(Settings(rejected_sop_classes=[MR])).stores
     assert rejecting(CT)
     assert not rejecting(MR)
+
+
+def test_what_an_operator_sets_counts_from_the_next_association_on() -> None:
+    runtime = Runtime()
+    presentation = Presentation(Settings(), runtime)
+    before = presentation.policy(Rights(store=True))
+    assert before.accepts_transfer_syntax(CT, uids.RLE)
+    assert not before.accepts_abstract_syntax(PRIVATE)
+    runtime.change(accepted_transfer_syntaxes=(uids.EXPLICIT_LITTLE,), unknown_sop_class_accepted=True)
+    policy = presentation.policy(Rights(store=True))
+    assert policy.accepts_transfer_syntax(CT, uids.EXPLICIT_LITTLE)
+    assert not policy.accepts_transfer_syntax(CT, uids.RLE)
+    assert policy.accepts_abstract_syntax(PRIVATE)
+    runtime.reset()
+    assert presentation.policy(Rights(store=True)).accepts_transfer_syntax(CT, uids.RLE)
 
 
 def test_the_policy_follows_the_rights() -> None:
@@ -65,3 +80,27 @@ def test_the_policy_follows_the_rights() -> None:
     assert policy.accepts_transfer_syntax(CT, "1.2.840.10008.1.2.4.50")
     assert not policy.accepts_transfer_syntax(VERIFICATION, "1.2.840.10008.1.2.4.50")
     assert policy.accepts_transfer_syntax(VERIFICATION, uids.IMPLICIT_LITTLE)
+
+
+def test_queries_are_negotiated_by_whoever_may_ask() -> None:
+    presentation = Presentation(Settings())
+    asking = presentation.policy(Rights(find=True))
+    assert asking.accepts_abstract_syntax(FIND)
+    assert asking.accepts_transfer_syntax(FIND, uids.EXPLICIT_BIG)
+    assert not asking.accepts_transfer_syntax(FIND, uids.RLE)
+    assert not presentation.policy(Rights(store=True, move=True)).accepts_abstract_syntax(FIND)
+    # relational queries and combined date-time matching are agreed to, the rest is not (PS3.4 C.5.1.1)
+    assert asking.extended_negotiation(FIND, b"\1\1\1\1\1\1") == b"\1\1\0\0\0"
+    assert asking.extended_negotiation(FIND, b"\0\1") == b"\0\1"
+    assert asking.extended_negotiation(FIND, b"") is None
+    assert asking.extended_negotiation(CT, b"\1") is None
+
+
+def test_whoever_may_only_get_receives_as_a_provider() -> None:
+    presentation = Presentation(Settings())
+    role = RoleSelection(CT, False, True)
+    policy = presentation.policy(Rights(get=True), (role,))
+    assert policy.accepts_abstract_syntax(CT)
+    assert not policy.accepts_abstract_syntax(MR)
+    assert policy.allows_requestor_as_scp(CT)
+    assert not presentation.policy(Rights(find=True), (role,)).accepts_abstract_syntax(CT)
