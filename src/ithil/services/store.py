@@ -15,7 +15,7 @@ from ithil.archive.errors import (
     StorageUnavailable,
 )
 from ithil.archive.ingest import Announced, Incoming
-from ithil.archive.model import Origin
+from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
 from ithil.dicom.part10 import file_meta
 from ithil.network import status
@@ -50,6 +50,7 @@ class Reception:
         self._start: bytes | None = file_meta(sop_class, sop_instance, syntax, origin.remote_aet)
         announced = Announced(sop_class, sop_instance, syntax, len(self._start))
         self._peer = origin.remote_ip
+        self.result: StoreResult | None = None  # once it is stored
         try:
             self._incoming = Incoming(archive, origin, announced)
         except ReadOnly as error:
@@ -69,7 +70,7 @@ class Reception:
     def finish(self) -> tuple[int, str]:
         """Store the instance; an instance that is there already is a success (PS3.4 B.2.3)."""
         try:
-            self._incoming.commit()
+            self.result = self._incoming.commit()
         except (DicomError, ArchiveError) as error:
             raise self._refusal(error) from error
         return status.SUCCESS, ""

@@ -61,9 +61,14 @@ class _Growth:
 _Ids = tuple[int, int, int]  # the internal ids of an instance's patient, study and series
 
 
-def is_stored(session: Session, public_id: str) -> bool:
-    """Whether the index has an instance with this public id."""
-    return session.one(_FIND[Level.INSTANCE], {"public_id": public_id}) is not None
+REPAIR = "Repair"
+"""The overwrite mode for an instance whose stored file is lost: the new file takes its place."""
+
+
+def file_of(session: Session, public_id: str) -> str | None:
+    """The UUID of the file of an instance, or None if the index does not have the instance."""
+    row = session.one(_STORED, {"public_id": public_id})
+    return None if row is None else str(row[1])
 
 
 class Batch:
@@ -90,6 +95,9 @@ class Batch:
             instance, uuid, md5 = stored
             if uuid == row["file_uuid"]:
                 return True  # an earlier try was committed although its answer got lost
+            if new.overwrite == REPAIR and md5 and md5 == row["file_md5"]:
+                self._repair(instance, new, ids)
+                return True
             if new.overwrite == "Never" or (new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]):
                 return False
             self._replace(instance, new, ids)
@@ -162,6 +170,22 @@ class Batch:
             if found is None:
                 raise Retry
         return int(found[0])
+
+    def _repair(self, instance: int, new: NewInstance, ids: _Ids) -> None:
+        """Give a stored instance its lost file again, with the same content; all else about it stays."""
+        row = self._session.one(_SIZES, {"id": instance})
+        if row is None:
+            raise Retry
+        values = {name: new.instance[name] for name in _FILE}
+        self._session.run(_REPAIR, {**values, "id": instance})
+        intake.drop(self._session, [instance])
+        if new.content is not None:
+            intake.add(self._session, instance, new.instance["file_uuid"], new.content)
+        for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+            growth = self._grow(level, ids[level], new, 0)
+            growth.disk_size += new.instance["file_stored_size"] - row[0]
+            growth.uncompressed_size += new.instance["file_size"] - row[1]
+        self._date = new.date
 
     def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> None:
         """Take away the stored instance for which `new` comes; its parents stay."""
@@ -250,6 +274,17 @@ _STORED = Statement(
     sa.select(t.instances.c.id, t.instances.c.file_uuid, t.instances.c.file_md5).where(
         t.instances.c.public_id == sa.bindparam("public_id")
     )
+)
+_FILE = tuple(name for name in COLUMNS[Level.INSTANCE] if name.startswith("file_"))
+_SIZES = Statement(
+    sa.select(t.instances.c.file_stored_size, t.instances.c.file_size).where(
+        t.instances.c.id == sa.bindparam("id")
+    )
+)
+_REPAIR = Statement(
+    sa.update(t.instances)
+    .where(t.instances.c.id == sa.bindparam("id"))
+    .values({name: sa.bindparam(name) for name in _FILE})
 )
 
 

@@ -57,8 +57,10 @@ def read(session: Session, key: str, name: str) -> OutputRow | None:
 
 
 def add(session: Session, key: str, new: OutputRow, now: float) -> None:
-    """Note a file of a job; one of the same name goes."""
+    """Note a file of a job; another one of the same name goes."""
     former = read(session, key, new.name)
+    if former is not None and former.uuid == new.uuid:
+        return  # an earlier try was committed although its answer got lost
     if former is not None:
         drop(session, key, former, now)
     session.run(_ADD_OUTPUT, {"key": key, **new._asdict(), "now": now})

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Row, Session, Statement
 from ithil.archive.model import DICOM_FILE, Attachment, MetadataValue, Resource, Statistics
+from ithil.archive.query import EVERYTHING, Part
 from ithil.dicom.level import Level
 
 LAST_UPDATE = 7  # the number of the metadata that lives in a column of its own
@@ -36,7 +37,8 @@ def _for_keys(build: Callable[[sa.ColumnElement[bool]], Any], column: Any, kind:
     return Statement(build(in_sqlite), postgresql=build(in_postgresql))
 
 
-def _keys(session: Session, values: Sequence[Any]) -> Any:
+def keys_for(session: Session, values: Sequence[Any]) -> Any:
+    """Many keys as the one parameter `keys` of a statement that was made for them."""
     return orjson.dumps(values).decode() if session.dialect == "sqlite" else list(values)
 
 
@@ -55,7 +57,7 @@ _NO_LIMIT = 2**62
 
 
 def list_ids(session: Session, level: Level, since: int, limit: int) -> list[str]:
-    """Public ids in order of arrival; `limit` 0 means all."""
+    """Public ids in order of arrival; `limit` 0 means all, at once: `archive.find` gives them in batches."""
     values = {"since": min(since, _NO_LIMIT), "limit": min(limit, _NO_LIMIT) or _NO_LIMIT}
     rows = session.all(_LIST[level], values)
     return [row[0] for row in rows]
@@ -109,7 +111,12 @@ DICOM_FILE_COLUMNS: list[Any] = [
 # -- whole resources -----------------------------------------------------------------------------------------
 
 
-def _resource(level: Level) -> Statement:
+TagsOf = Callable[[str], dict[Any, Any]]
+"""Turns the JSON of main tags into a dictionary; `tags_from_json` is one."""
+
+
+def resource_select(level: Level) -> sa.Select[Any]:
+    """The columns that make a resource, of all rows of a level; the first is the internal id."""
     table = t.BY_LEVEL[level]
     c = table.c
     columns: list[Any] = [c.id, c.public_id, c.main_tags, c.metadata]
@@ -126,14 +133,21 @@ def _resource(level: Level) -> Statement:
     columns.append(c[extra.get(level, "index_in_series")])
     if level == Level.INSTANCE:
         columns += DICOM_FILE_COLUMNS
-    return _for_keys(lambda among: sa.select(*columns).select_from(source).where(among), c.public_id, sa.Text)
+    return sa.select(*columns).select_from(source)
+
+
+def _resource(level: Level, *, by_key: bool) -> Statement:
+    c = t.BY_LEVEL[level].c
+    select = resource_select(level)
+    found, kind = (c.id, sa.BigInteger) if by_key else (c.public_id, sa.Text)
+    return _for_keys(select.where, found, kind)
 
 
 def _children(level: Level) -> Statement:
     table = t.BY_LEVEL[level]
     parent = table.c[t.PARENT_COLUMN[level]]
     return _for_keys(
-        lambda among: sa.select(parent, table.c.public_id).where(among).order_by(table.c.public_id),
+        lambda among: sa.select(parent, table.c.public_id).where(among),
         parent,
         sa.BigInteger,
     )
@@ -148,7 +162,8 @@ def _hanging(table: sa.Table, columns: Sequence[Any]) -> Statement:
 
 
 _a, _m = t.attachments.c, t.metadata.c
-_RESOURCES = tuple(_resource(level) for level in Level)
+_RESOURCES = tuple(_resource(level, by_key=False) for level in Level)
+_RESOURCES_BY_KEY = tuple(_resource(level, by_key=True) for level in Level)
 _CHILDREN = {level: _children(Level(level + 1)) for level in (Level.PATIENT, Level.STUDY, Level.SERIES)}
 _ATTACHMENTS = _hanging(
     t.attachments,
@@ -159,62 +174,155 @@ _METADATA = _hanging(t.metadata, [_m.resource, _m.type, _m.value, _m.revision])
 _LABELS = _hanging(t.labels, [t.labels.c.resource, t.labels.c.label])
 
 
-def resources(session: Session, level: Level, public_ids: Sequence[str]) -> list[Resource]:
+def _known(level: Level) -> Statement:
+    column = t.BY_LEVEL[level].c.public_id
+    return _for_keys(lambda among: sa.select(column).where(among), column, sa.Text)
+
+
+_KNOWN = tuple(_known(level) for level in Level)
+
+
+def known(session: Session, level: Level, keys: Any) -> list[str]:
+    """Those of the public ids in `keys` (made by `keys_for`) that resources of the level have."""
+    return [row[0] for row in session.all(_KNOWN[level], {"keys": keys})]
+
+
+def resources(
+    session: Session, level: Level, public_ids: Sequence[str], parts: Part = EVERYTHING
+) -> list[Resource]:
     """The resources with these public ids, in the same order; unknown ones are left out."""
     found: dict[str, Resource] = {}
     for start in range(0, len(public_ids), CHUNK):
-        found.update(_read_chunk(session, level, public_ids[start : start + CHUNK]))
+        chunk = keys_for(session, public_ids[start : start + CHUNK])
+        read = _with_parts(session, level, session.all(_RESOURCES[level], {"keys": chunk}), parts)
+        found.update((one.id, one) for one in read.values())
     return [found[public_id] for public_id in public_ids if public_id in found]
 
 
-def _read_chunk(session: Session, level: Level, public_ids: Sequence[str]) -> dict[str, Resource]:
-    rows = session.all(_RESOURCES[level], {"keys": _keys(session, public_ids)})
-    by_id: dict[int, Resource] = {row[0]: _from_row(level, row) for row in rows}
-    if not by_id:
-        return {}
-    keys = _keys(session, list(by_id))
+def resources_by_key(
+    session: Session,
+    level: Level,
+    keys: Sequence[int],
+    parts: Part = EVERYTHING,
+    tags: TagsOf | None = None,
+) -> list[Resource]:
+    """The resources with these internal ids, `CHUNK` at most, in the same order without those that are gone.
+
+    For `tags` see `resources_of_rows`.
+    """
+    rows = session.all(_RESOURCES_BY_KEY[level], {"keys": keys_for(session, keys)})
+    found = _with_parts(session, level, rows, parts, tags)
+    return [found[key] for key in keys if key in found]
+
+
+def resources_of_rows(
+    session: Session, level: Level, rows: list[Row], parts: Part, tags: TagsOf | None = None
+) -> list[Resource]:
+    """The resources that rows of `resource_select` make, `CHUNK` at most, in the order of the rows.
+
+    With `tags`, which turns the JSON of main tags into what the caller wants to see, the main tags of the
+    resources are what it made. It spares lists of thousands of resources to turn each tag around twice.
+    """
+    return list(_with_parts(session, level, rows, parts, tags).values())
+
+
+def _with_parts(
+    session: Session, level: Level, rows: list[Row], parts: Part, tags: TagsOf | None = None
+) -> dict[int, Resource]:
+    """The resources of these rows by internal id, with what hangs on them."""
+    read_tags: TagsOf = tags_from_json if tags is None else tags
+    by_id: dict[int, Resource] = {row[0]: _from_row(level, row, read_tags) for row in rows}
+    if not by_id or not parts:
+        return by_id
+    keys = keys_for(session, list(by_id))
     hanging = {"level": int(level), "keys": keys}
-    if level < Level.INSTANCE:
+    if level < Level.INSTANCE and Part.CHILDREN in parts:
         for parent, child in session.all(_CHILDREN[level], {"keys": keys}):
             by_id[parent].children.append(child)
-    for row in session.all(_ATTACHMENTS, hanging):
-        by_id[row[0]].attachments[row[1]] = Attachment(*row[1:])
-    for resource, kind, value, revision in session.all(_METADATA, hanging):
-        by_id[resource].metadata[kind] = MetadataValue(value, revision)
-    for resource, label in session.all(_LABELS, hanging):
-        by_id[resource].labels.append(label)
-    for one in by_id.values():
-        one.labels.sort()
-    return {one.id: one for one in by_id.values()}
+        for one in by_id.values():
+            one.children.sort()
+    if Part.ATTACHMENTS in parts:
+        for row in session.all(_ATTACHMENTS, hanging):
+            by_id[row[0]].attachments[row[1]] = Attachment(*row[1:])
+    if Part.METADATA in parts:
+        for resource, kind, value, revision in session.all(_METADATA, hanging):
+            by_id[resource].metadata[kind] = MetadataValue(value, revision)
+        if level != Level.INSTANCE:
+            for one in by_id.values():
+                one.metadata[LAST_UPDATE] = MetadataValue(one.last_update)
+    if Part.LABELS in parts:
+        for resource, label in session.all(_LABELS, hanging):
+            by_id[resource].labels.append(label)
+        for one in by_id.values():
+            one.labels.sort()
+    return by_id
 
 
-def _from_row(level: Level, row: Row) -> Resource:
-    made = Resource(level=level, id=row[1], parent=row[4], main_tags=tags_from_json(row[2]))
-    made.metadata = {int(key): MetadataValue(value) for key, value in orjson.loads(row[3]).items()}
-    if level < Level.INSTANCE:
-        made.last_update = row[5]
-        made.metadata[LAST_UPDATE] = MetadataValue(row[5])
-        made.is_stable = bool(row[6])
-    if level == Level.PATIENT:
-        made.is_protected = bool(row[7])
-    elif level == Level.STUDY:
-        made.patient_main_tags = tags_from_json(row[7])
-    elif level == Level.SERIES:
-        made.expected_instances = row[7]
-    else:
+def _from_row(level: Level, row: Row, read_tags: TagsOf) -> Resource:
+    metadata = {}
+    if row[3] != "{}":
+        metadata = {int(key): MetadataValue(value) for key, value in orjson.loads(row[3]).items()}
+    tags = read_tags(row[2])
+    if level == Level.STUDY:
+        return Resource(
+            level, row[1], row[4], tags, read_tags(row[7]), [], [], metadata, {}, bool(row[6]), False, row[5]
+        )
+    made = Resource(level, row[1], row[4], tags, {}, [], [], metadata)
+    if level == Level.INSTANCE:
         made.index_in_series = row[5]
         made.attachments[DICOM_FILE] = Attachment(DICOM_FILE, *row[6:])
+        return made
+    made.last_update = row[5]
+    made.is_stable = bool(row[6])
+    if level == Level.PATIENT:
+        made.is_protected = bool(row[7])
+    else:
+        made.expected_instances = row[7]
     return made
+
+
+class _Numbers(dict[str, int]):
+    """The number of each tag that was read from the index so far, by its eight digits."""
+
+    def __missing__(self, key: str) -> int:
+        number = int(key, 16)
+        if len(self) < _MOST_NUMBERS:
+            self[key] = number
+        return number
+
+
+_MOST_NUMBERS = 10_000  # there are a few dozen main tags, and what the configuration adds
+_numbers = _Numbers()
 
 
 def tags_from_json(text: str) -> dict[int, str]:
     """Main DICOM tags from the JSON column: {"00100010": "DOE^JOHN"}."""
-    return {int(key, 16): value for key, value in orjson.loads(text).items()}
+    numbers = _numbers
+    return {numbers[key]: value for key, value in orjson.loads(text).items()}
 
 
 def tags_to_json(tags: dict[int, str]) -> str:
     """The inverse of `tags_from_json`."""
     return orjson.dumps({f"{tag:08x}": value for tag, value in tags.items()}).decode()
+
+
+_INDEXES = _for_keys(
+    lambda among: (
+        sa.select(t.series.c.public_id, t.instances.c.index_in_series)
+        .join_from(t.series, t.instances, t.instances.c.series == t.series.c.id)
+        .where(among)
+    ),
+    t.series.c.public_id,
+    sa.Text,
+)
+
+
+def indexes_in_series(session: Session, public_ids: Sequence[str]) -> dict[str, list[int | None]]:
+    """The index that each instance has in its series, for the series with these public ids."""
+    found: dict[str, list[int | None]] = {public_id: [] for public_id in public_ids}
+    for public_id, index in session.all(_INDEXES, {"keys": keys_for(session, public_ids)}):
+        found[public_id].append(index)
+    return found
 
 
 # -- counts --------------------------------------------------------------------------------------------------
@@ -277,35 +385,16 @@ def counts(session: Session, level: Level, public_id: str) -> Statistics | None:
     return Statistics(patients, row[1], row[2], row[3], row[4], row[5], row[4], row[5])
 
 
-# -- lookup --------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
-_LOOKUPS = (
-    (Level.PATIENT, t.patients.c.patient_id_norm, "norm"),
-    (Level.STUDY, t.studies.c.study_instance_uid, "uid"),
-    (Level.STUDY, t.studies.c.accession_number_norm, "norm"),
-    (Level.SERIES, t.series.c.series_instance_uid, "uid"),
-    (Level.INSTANCE, t.instances.c.sop_instance_uid, "uid"),
-)
-_LOOKUP = tuple(
-    (
-        level,
-        form,
-        Statement(
-            sa.select(t.BY_LEVEL[level].c.public_id)
-            .where(column == sa.bindparam("value"))
-            .order_by(t.BY_LEVEL[level].c.id)
-        ),
-    )
-    for level, column, form in _LOOKUPS
+_DICOM_FILES = _for_keys(
+    lambda among: sa.select(_i.public_id, _i.pixel_data_offset, *DICOM_FILE_COLUMNS).where(among),
+    _i.public_id,
+    sa.Text,
 )
 
 
-def lookup(session: Session, uid: str, normalised: str) -> list[tuple[Level, str]]:
-    """Resources whose PatientID, UID or AccessionNumber is the given text (as it is, and normalised)."""
-    found: dict[tuple[Level, str], None] = {}
-    for level, form, statement in _LOOKUP:
-        value = uid if form == "uid" else normalised
-        if value:
-            for row in session.all(statement, {"value": value}):
-                found[level, row[0]] = None
-    return list(found)
+def dicom_files(session: Session, public_ids: Sequence[str]) -> dict[str, tuple[int | None, Attachment]]:
+    """Of each instance that is known, `CHUNK` at most, where its pixel data begins and its DICOM file."""
+    rows = session.all(_DICOM_FILES, {"keys": keys_for(session, public_ids)})
+    return {row[0]: (row[1], Attachment(DICOM_FILE, *row[2:])) for row in rows}

@@ -53,6 +53,7 @@ class _Loss:
 
 def remove_instance(session: Session, instance: int) -> list[RemovedFile]:
     """Delete the row of one instance and all that hangs on it, without a look at its parents."""
+    session.all(_LOCK[Level.INSTANCE], {"id": instance})  # nothing can be hung on it from now on
     files = _take_hangings(session, Level.INSTANCE, [instance])
     intake.drop(session, [instance])
     session.run(_DELETE[Level.INSTANCE], {"id": instance})
@@ -96,14 +97,13 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
     entries: list[Entry] = []
     for at in (Level.INSTANCE, Level.SERIES, Level.STUDY, Level.PATIENT):
         ids = [row[0] for row in gone[at]]
-        taken = _take_hangings(session, at, ids)
-        files += taken
+        files += _take_hangings(session, at, ids)
         if at == Level.INSTANCE:
             intake.drop(session, ids)
-            loss.disk_size = sum(file.compressed_size for file in taken)
-            loss.uncompressed_size = sum(file.uncompressed_size for file in taken)
         session.run_many(_DELETE[at], [{"id": one} for one in ids])
         entries += [Entry("Deleted", at, None, row[1]) for row in gone[at]]
+    loss.disk_size = sum(file.compressed_size for file in files)
+    loss.uncompressed_size = sum(file.uncompressed_size for file in files)
     if parent is not None:
         _shrink_parents(session, Level(level - 1), parent[0], loss, date)
     queue_files(session, files, now)
@@ -144,7 +144,10 @@ def _chain(session: Session, level: Level, resource: int, public_id: str) -> _Ch
 def _descendants(
     session: Session, level: Level, resource: int, public_id: str
 ) -> tuple[list[tuple[Any, ...]], ...]:
-    """(id, public id) of the resource and all below it, by Level; the rows of series are locked."""
+    """(id, public id) of the resource and all below it, by Level; their rows are locked.
+
+    So nothing can come below a series, nor be hung on what is going.
+    """
     gone: tuple[list[tuple[Any, ...]], ...] = ([], [], [], [])
     gone[level].append((resource, public_id))
     for at in [Level(number) for number in range(level + 1, Level.INSTANCE + 1)]:
@@ -220,12 +223,12 @@ def _parent(level: Level) -> Statement:
 
 def _children(level: Level) -> Statement:
     table = t.BY_LEVEL[level]
-    query = (
+    return Statement(
         sa.select(table.c.id, table.c.public_id)
         .where(table.c[t.PARENT_COLUMN[level]] == sa.bindparam("parent"))
         .order_by(table.c.id)
+        .with_for_update()
     )
-    return Statement(query.with_for_update() if level < Level.INSTANCE else query)
 
 
 def _shrink(level: Level) -> Statement:

@@ -235,6 +235,7 @@ jobs = sa.Table(
     sa.Column("content", sa.Text, nullable=False, server_default="{}"),  # JSON, what clients see
     sa.Column("error_code", sa.Integer, nullable=False, server_default="0"),
     _text("error_details"),
+    sa.Column("error_payload", sa.Text),  # JSON for clients' programs, NULL if there is nothing to add
     sa.Column("user_data", sa.Text),  # JSON of the client's, NULL if it gave none
     _text("wish"),  # what a client wants of a job that another process runs: pause or cancel
     sa.Column("owner", sa.Text),
@@ -255,6 +256,38 @@ job_outputs = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
 )
 
+# Modalities and peers, if the configuration says that they are kept here: see archive/remotes.py.
+remotes = sa.Table(
+    "remotes",
+    schema,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON, as in the configuration
+)
+
+# What was asked of other servers, and what they answered: see archive/queries.py.
+queries = sa.Table(
+    "queries",
+    schema,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("modality", sa.Text, nullable=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),  # JSON: texts by tag
+    sa.Column("local_aet", sa.Text, nullable=False),
+    sa.Column("timeout", sa.Integer),  # seconds, NULL for that of the modality
+    _text("transfer_syntax"),  # of the answers
+    sa.Column("answers", sa.Integer),  # their number, NULL while they still come
+    sa.Column("used_at", sa.Float, nullable=False, index=True),
+)
+
+query_answers = sa.Table(
+    "query_answers",
+    schema,
+    sa.Column("query", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # the data set as it came
+)
+
 # The key-value stores and queues of plugins.
 key_values = sa.Table(
     "key_values",
@@ -273,6 +306,49 @@ queues = sa.Table(
     sa.Column("reserved_until", sa.Float),  # until then only whoever reserved it may acknowledge it
     sa.Index("ix_queues_queue", "queue", "seq"),
     sqlite_autoincrement=True,
+)
+
+# Scheduled procedure steps, if the configuration says that they are kept here: see archive/worklist.py.
+worklists = sa.Table(
+    "worklists",
+    schema,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    # The public id that its study has or will have, "" if the item does not tell.
+    sa.Column("study", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # a DICOM file in explicit little endian
+)
+
+# Modality performed procedure steps, and which scheduled ones they carry out: see archive/performed.py.
+performed_steps = sa.Table(
+    "performed_steps",
+    schema,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    _text("performer"),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # a DICOM file in explicit little endian
+)
+
+performed_step_references = sa.Table(
+    "performed_step_references",
+    schema,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("study_instance_uid", sa.Text, primary_key=True, index=True),
+    sa.Column("scheduled_step_id", sa.Text, primary_key=True, server_default=""),
+    sa.Column("state", sa.Text, nullable=False),  # what the scheduled step is by it
+)
+
+# What other servers were asked to keep for good, and what they answered: see archive/commitment.py.
+commitment_reports = sa.Table(
+    "commitment_reports",
+    schema,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("remote_aet", sa.Text, nullable=False),
+    sa.Column("instances", sa.Text, nullable=False),  # JSON: pairs of SOP class and instance
+    sa.Column("outcome", sa.Text),  # JSON: reasons of failures by SOP instance; NULL while it is pending
+    sa.Column("used_at", sa.Float, nullable=False, index=True),
 )
 
 outbox = sa.Table(
