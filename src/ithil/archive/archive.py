@@ -26,6 +26,7 @@ from ithil.archive.intake import Intake
 from ithil.archive.storage.cache import FileCache
 from ithil.archive.storage.local import LocalStorage, refusal
 from ithil.settings import Settings
+from ithil.settings.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,18 @@ class Archive:
     tags_of: TagsOfLevels
     arrivals: Arrivals
     checksums: Checksums
+    runtime: Runtime
+
+    @property
+    def default_encoding(self) -> str:
+        """The encoding of data sets that do not name theirs, as it is for the moment."""
+        return self.runtime.values.default_encoding or self.settings.default_encoding
 
     @classmethod
-    def open(cls, settings: Settings) -> Archive:
+    def open(cls, settings: Settings, runtime: Runtime | None = None) -> Archive:
         """Open the index and the storage that the settings name, creating them where they are missing.
 
+        `runtime` are the values that all processes of this host share; without it, this one has its own.
         Raises IndexUnavailable, StorageUnavailable or StorageFull with a message for the operator.
         """
         storage = LocalStorage(settings.storage_directory, durable=settings.sync_storage_area)
@@ -74,7 +82,16 @@ class Archive:
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
         tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
         return cls(
-            settings, index, storage, cache, GroupCommit(commit), intake, tags_of, Arrivals(), Checksums()
+            settings,
+            index,
+            storage,
+            cache,
+            GroupCommit(commit),
+            intake,
+            tags_of,
+            Arrivals(),
+            Checksums(),
+            runtime or Runtime(),
         )
 
     def close(self) -> None:

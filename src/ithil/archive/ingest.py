@@ -9,15 +9,17 @@ leaves at most a file that no row names, which `ithil check` finds.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 
-from ithil.archive import clock
+from ithil import metrics
+from ithil.archive import clock, transcoding
 from ithil.archive.archive import Archive
 from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
-from ithil.archive.index.ingest import is_stored
+from ithil.archive.index.ingest import REPAIR, file_of
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, Provenance, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
@@ -27,6 +29,10 @@ from ithil.dicom.frames import frame_index
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from ithil.dicom.scan import NeedMoreData, Scan, ScanLimits, scan
+from ithil.metrics import Metric
+from ithil.pixels.errors import PixelError
+
+log = logging.getLogger(__name__)
 
 SPOOL_SIZE = 128 * 1024  # bytes of an instance that are held in memory before they go to a file
 SMALL = 64 * 1024  # bytes up to which an instance is put together before it is scanned
@@ -58,9 +64,10 @@ class Incoming:
         *,
         provenance: Provenance | None = None,
         overwrite: str | None = None,
+        keep_syntax: bool = False,
     ) -> None:
         """`announced` is what the sender says of a data set to which the caller made the file's start;
-        `overwrite` replaces the setting `OverwriteInstances`.
+        `overwrite` replaces the setting `OverwriteInstances`, `keep_syntax` puts `IngestTranscoding` aside.
 
         Raises ReadOnly if nothing may be stored.
         """
@@ -72,6 +79,7 @@ class Incoming:
         self._announced = announced
         self._provenance = provenance
         self._overwrite = archive.settings.overwrite_instances if overwrite is None else overwrite
+        self._keep_syntax = keep_syntax
         self._pieces: list[bytes] = []
         self._writer: LocalWriter | None = None
         self._md5 = archive.checksums.new() if archive.settings.store_md5_for_attachments else None
@@ -120,15 +128,15 @@ class Incoming:
         its UIDs, StorageFull, StorageUnavailable or IndexUnavailable. Nothing is left behind then.
         """
         try:
-            return self._commit()
+            with metrics.timed(Metric.STORE_DICOM):
+                return self._commit()
         finally:
             self.discard()
 
     def _commit(self) -> StoreResult:
         archive, settings = self._archive, self._archive.settings
         scanned, frames = self._scan()
-        ids = instance_ids(scanned.tags)
-        if ids is None:
+        if instance_ids(scanned.tags) is None:
             raise MissingIdentifier("The data set lacks its Study, Series or SOP Instance UID")
         announced = self._announced
         if announced is not None and (
@@ -136,13 +144,15 @@ class Incoming:
             or scanned.tags.get(SOP_INSTANCE_UID) != announced.sop_instance_uid
         ):
             raise DataSetMismatch("The data set is not of the announced SOP class and instance")
-        if archive.arrivals.were_known and self._overwrite == "Never":
-            # Someone sends again what is here: asking first spares writing each file in vain.
-            with archive.index.read() as session:
-                known = is_stored(session, ids[Level.INSTANCE])
-            if known:
-                archive.index.sync()  # it may have arrived by another way in this very moment
-                return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+        target = None if self._keep_syntax else transcoding.wanted_at_ingest(settings, scanned)
+        if target is not None and self._transcode(target):
+            scanned, frames = self._scan()
+        ids = instance_ids(scanned.tags)
+        assert ids is not None
+        # If someone sends again what is here, asking first spares writing each file in vain.
+        if archive.arrivals.were_known and self._overwrite == "Never" and self._has_file(ids):
+            archive.index.sync()  # it may have arrived by another way in this very moment
+            return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
         file, content = self._store_file()
         new = new_instance(
@@ -161,6 +171,8 @@ class Incoming:
         )
         try:
             added = archive.commits.submit(new)
+            if not added and not self._has_file(ids):
+                added = archive.commits.submit(replace(new, overwrite=REPAIR))
             archive.index.sync()
         except CommitUncertain:
             raise  # a row may name the file
@@ -172,6 +184,43 @@ class Incoming:
             return StoreResult(StoreStatus.SUCCESS, *ids)
         archive.storage.remove(file.uuid)
         return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+
+    def _transcode(self, transfer_syntax: str) -> bool:
+        """Go on with the same instance in another transfer syntax; False, and no change, if it cannot be."""
+        if self.size > transcoding.MAXIMUM_FILE:
+            log.warning("An instance is stored as it came: it is too large to be transcoded")
+            return False
+        from ithil.pixels.transcode import transcode
+
+        quality = self._archive.settings.dicom_lossy_transcoding_quality
+        try:
+            content = transcode(self._content(), transfer_syntax, quality=quality)
+        except PixelError as error:
+            log.warning("An instance is stored as it came, for it cannot be transcoded: %s", error)
+            return False
+        if self._limit and len(content) > self._limit:
+            log.warning("An instance is stored as it came: transcoded it would be too large")
+            return False
+        self.discard()
+        self._announced = None  # the new content is a file with its own meta information
+        self.size = 0
+        if self._md5 is not None:
+            self._md5 = self._archive.checksums.new()
+        self.write(content)
+        return True
+
+    def _content(self) -> bytes:
+        """All bytes that came."""
+        if self._writer is None:
+            return b"".join(self._pieces)
+        with self._writer.view() as view:
+            return bytes(view)
+
+    def _has_file(self, ids: tuple[str, str, str, str]) -> bool:
+        """Whether the instance is stored already, and its file is where it should be."""
+        with self._archive.index.read() as session:
+            uuid = file_of(session, ids[Level.INSTANCE])
+        return uuid is not None and self._archive.storage.size(uuid) is not None
 
     def _scan(self) -> tuple[Scan, bytes | None]:
         """The header of the instance and, for compressed pixel data, where its frames are."""
@@ -208,7 +257,6 @@ class Incoming:
 
     def _header(self, buffer: Buffer | mmap, wanted: frozenset[int]) -> Scan:
         """What `wanted` tags say in an instance of which `buffer` is the start or the whole."""
-        settings = self._archive.settings
         announced = self._announced
         found = scan(
             buffer,
@@ -217,7 +265,7 @@ class Incoming:
             transfer_syntax=announced.transfer_syntax_uid if announced else None,
             dataset_offset=announced.dataset_offset if announced else 0,
             total_size=self.size,
-            default_encoding=settings.default_encoding,
+            default_encoding=self._archive.default_encoding,
         )
         if found.truncated:
             raise DicomError("The file ends in the middle of an element")
@@ -296,9 +344,10 @@ def store(
     *,
     provenance: Provenance | None = None,
     overwrite: str | None = None,
+    keep_syntax: bool = False,
 ) -> StoreResult:
     """Store an instance that is in memory as a whole; see `Incoming` for what it takes and raises."""
-    incoming = Incoming(archive, origin, provenance=provenance, overwrite=overwrite)
+    incoming = Incoming(archive, origin, provenance=provenance, overwrite=overwrite, keep_syntax=keep_syntax)
     try:
         incoming.write(content)
         return incoming.commit()

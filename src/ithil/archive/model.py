@@ -63,6 +63,12 @@ class StoreResult:
 DICOM_FILE = 1
 """The content type of an instance's own file."""
 
+FIRST_OF_USERS = 1024
+"""The smallest number of metadata and content types that belong to users; smaller ones are the system's.
+
+Only what happens to those of users is a change that the log tells.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -143,3 +149,27 @@ class Changes:
     done: bool
     last: int
     first: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One entry of the log of exports; identifiers of levels below that of the resource are ""."""
+
+    seq: int
+    level: Level
+    id: str
+    remote_modality: str
+    patient_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    date: str  # YYYYMMDDTHHMMSS, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """A page of the log of exports; `done` tells that no newer entry exists."""
+
+    exports: list[Export]
+    done: bool
+    last: int

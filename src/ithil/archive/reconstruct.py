@@ -203,7 +203,7 @@ class _Reconstruction:
         return {**values, "metadata": _merged(metadata, values["metadata"])}
 
     def _attempt(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """What `work` gives; None if the file does not allow it, which is noted."""
+        """What `work` gives; None if the instance has gone, or if its file does not allow it, which is noted."""
         if self.stopping():
             raise _Stopped
         try:
@@ -213,6 +213,10 @@ class _Reconstruction:
         except (ArchiveError, DicomError) as error:
             self.failure = self.failure or error
             return None
+        except CodedError as error:
+            if error.code != codes.UNKNOWN_RESOURCE:
+                raise
+            return None  # deleted meanwhile
 
 
 Pages = Callable[[Session, int, int], list[Row]]

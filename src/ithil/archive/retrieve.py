@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
@@ -13,7 +14,14 @@ from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
 from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.archive.storage import compression
+from ithil.archive.storage.local import StoredFile
 from ithil.dicom.level import Level
+
+PIECE = 4 * 1024 * 1024
+"""Bytes that are read from the storage at once."""
+
+LARGEST_WHOLE = PIECE
+"""Bytes of the largest compressed file that is inflated as a whole for a part of it, and then cached."""
 
 
 def _attachment(level: Level) -> Statement:
@@ -68,12 +76,50 @@ def read(archive: Archive, file: Attachment, start: int = 0, end: int | None = N
     """
     whole = archive.cache.get(file.uuid)
     if whole is None:
-        if file.compression == compression.NONE and (start or end is not None):
+        partly = start > 0 or (end is not None and end < file.uncompressed_size)
+        if partly and file.compression == compression.NONE:
             return archive.storage.read(file.uuid, start, end)
+        if partly and file.uncompressed_size > LARGEST_WHOLE:
+            return b"".join(pieces(archive, file, start, end))
         stored = read_raw(archive, file)
         whole = stored if file.compression == compression.NONE else compression.uncompress(stored)
         archive.cache.put(file.uuid, whole)
     return whole[start:end] if start or end is not None else whole
+
+
+def pieces(
+    archive: Archive, file: Attachment, start: int = 0, end: int | None = None, *, raw: bool = False
+) -> Iterator[bytes]:
+    """The bytes `start` to `end` (excluded; None: to the end) of a file, piece by piece.
+
+    They are the plain bytes, or with `raw` those that are stored. The file is opened once, when the first
+    piece is asked for, so that its removal after that harms nobody; closing the iterator closes it. Of a
+    compressed file, no more than a piece is ever inflated at once. Raises what `read` raises.
+    """
+    with archive.storage.open(file.uuid) as stored:
+        if stored.size != file.compressed_size:
+            raise FileCorrupted("A stored file does not have the size that the index remembers")
+        if raw or file.compression == compression.NONE:
+            yield from _stored_pieces(stored, start, stored.size if end is None else end)
+            return
+        position, stop = 0, file.uncompressed_size if end is None else end
+        for piece in compression.uncompressed_pieces(_stored_pieces(stored, 0, stored.size)):
+            wanted = piece[max(0, start - position) : max(0, stop - position)]
+            position += len(piece)
+            if wanted:
+                yield wanted
+            if position >= stop and stop < file.uncompressed_size:
+                return
+        if position != file.uncompressed_size:
+            raise FileCorrupted("A stored file does not hold what the index remembers")
+
+
+def _stored_pieces(file: StoredFile, start: int, end: int) -> Iterator[bytes]:
+    for position in range(start, end, PIECE):
+        piece = file.read(position, min(position + PIECE, end))
+        if not piece:
+            raise FileCorrupted("A stored file has become shorter")
+        yield piece
 
 
 def read_raw(archive: Archive, file: Attachment) -> bytes:
@@ -85,15 +131,32 @@ def read_raw(archive: Archive, file: Attachment) -> bytes:
 
 
 def verify(archive: Archive, file: Attachment) -> bool:
-    """Whether the file on the disk still has its MD5 sums (those that were computed). Raises FileMissing."""
+    """Whether the file on the disk still has its sizes and MD5 sums (those that were computed).
+
+    Raises FileMissing, StorageUnavailable.
+    """
+    stored_md5, plain_md5 = (hashlib.md5(usedforsecurity=False) for _ in range(2))
+
+    def stored() -> Iterator[bytes]:
+        for piece in pieces(archive, file, raw=True):
+            stored_md5.update(piece)
+            yield piece
+
+    if file.compression == compression.NONE:
+        plain, plain_md5 = stored(), stored_md5
+    else:
+        plain = compression.uncompressed_pieces(stored())
+    size = 0
     try:
-        stored = read_raw(archive, file)
-        plain = stored if file.compression == compression.NONE else compression.uncompress(stored)
+        for piece in plain:
+            size += len(piece)
+            if plain_md5 is not stored_md5:
+                plain_md5.update(piece)
     except FileCorrupted:
         return False
-    return all(
-        not expected or hashlib.md5(content, usedforsecurity=False).hexdigest() == expected
-        for content, expected in ((stored, file.compressed_md5), (plain, file.uncompressed_md5))
+    return size == file.uncompressed_size and all(
+        not expected or md5.hexdigest() == expected
+        for md5, expected in ((stored_md5, file.compressed_md5), (plain_md5, file.uncompressed_md5))
     )
 
 

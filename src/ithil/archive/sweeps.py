@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
-from ithil.archive import clock
+from ithil.archive import clock, worklist
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -66,6 +67,7 @@ class Sweeper:
         self._archive = archive
         self._owner = owner
         self._stopping = threading.Event()
+        self._worklists_at = 0.0
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
@@ -99,4 +101,7 @@ class Sweeper:
         archive.intake.empty()
         settled = settle(archive)
         removed = remove_files(archive, self._owner)
+        if time.monotonic() >= self._worklists_at:
+            self._worklists_at = time.monotonic() + archive.settings.worklists.housekeeping_interval
+            worklist.keep_house(archive)
         return settled > 0 or removed >= REMOVAL_BATCH

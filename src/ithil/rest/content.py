@@ -74,7 +74,7 @@ def _steps(path: str) -> list[int]:
         try:
             steps.append(parse_tag(segment))
         except ValueError as error:
-            raise CodedError(codes.UNKNOWN_DICOM_TAG) from error
+            raise codes.unknown_tag(segment) from error
     return steps
 
 

@@ -9,22 +9,36 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from ithil import metrics
 from ithil.archive.archive import Archive
+from ithil.metrics import Metric
 from ithil.rest.names import Names
 from ithil.rest.routing import Router
 from ithil.settings import Settings
 
 T = TypeVar("T")
 
+STREAM_THREADS = 4
+"""How many streams are made at a time; the others wait, piece by piece, and handlers are not held up."""
+
 MOST_THREADS = 16
 """More threads than this only fight for the interpreter's lock, whatever `HttpThreadsCount` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerControl:
+    """How the server that the application belongs to is started anew or stopped; both return at once."""
+
+    reset: Callable[[], None]
+    shutdown: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Made once by `ithil.rest.server.create_app`.
 
-    `closing` is set when the server stops; work that can take minutes looks at it now and then.
+    `closing` is set when the server stops; work that can take minutes looks at it now and then. `control` is
+    None where no server is around the application.
     """
 
     archive: Archive
@@ -32,8 +46,15 @@ class Context:
     names: Names
     router: Router
     threads: ThreadPoolExecutor
+    streams: ThreadPoolExecutor
     closing: threading.Event = field(default_factory=threading.Event)
+    control: ServerControl | None = None
 
     async def in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do blocking work off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+        with metrics.holding(Metric.BUSY_HTTP_THREADS):
+            return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
+    async def in_stream_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do a piece of a long answer off the event loop, out of the way of short ones."""
+        return await asyncio.get_running_loop().run_in_executor(self.streams, work, *arguments)

@@ -154,7 +154,8 @@ def _inherited(archive: Archive, parent: Any) -> Inherited:
 
     Raises CodedError (bad parent), (parent is an instance).
     """
-    level = resources.levels_of(archive, [parent]).get(parent) if isinstance(parent, str) else None
+    is_id = isinstance(parent, str) and "\0" not in parent
+    level = resources.levels_of(archive, [parent]).get(parent) if is_id else None
     if level is None:
         raise CodedError(codes.CREATE_DICOM_BAD_PARENT)
     if level == Level.INSTANCE:

@@ -9,33 +9,17 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 
 from ithil import error_codes as codes
-from ithil.archive.errors import (
-    ArchiveError,
-    FileCorrupted,
-    FileMissing,
-    IndexUnavailable,
-    MissingIdentifier,
-    ReadOnly,
-    StorageFull,
-    StorageUnavailable,
-)
+from ithil.archive.coded import coded
+from ithil.archive.errors import ArchiveError, MissingIdentifier
 from ithil.dicom.errors import DicomError
 from ithil.error_codes import CodedError
 
 log = logging.getLogger(__name__)
-
-_ARCHIVE_CODES: tuple[tuple[type[ArchiveError], int], ...] = (
-    (StorageFull, codes.FULL_STORAGE),
-    (StorageUnavailable, codes.CANNOT_WRITE_FILE),
-    (FileMissing, codes.INEXISTENT_FILE),
-    (FileCorrupted, codes.CORRUPTED_FILE),
-    (IndexUnavailable, codes.DATABASE_UNAVAILABLE),
-    (ReadOnly, codes.READ_ONLY),
-)
 
 
 def translate(error: BaseException) -> CodedError:
@@ -48,17 +32,11 @@ def translate(error: BaseException) -> CodedError:
         return error
     if isinstance(error, (DicomError, MissingIdentifier)):
         log.warning("An upload was refused: %s", error)
-    if isinstance(error, DicomError):
-        return CodedError(codes.BAD_FILE_FORMAT, str(error))
-    if isinstance(error, MissingIdentifier):
-        return CodedError(codes.INEXISTENT_TAG)
-    if isinstance(error, ArchiveError):
-        for kind, code in _ARCHIVE_CODES:
-            if isinstance(error, kind):
-                log.warning("An answer failed: %s", error)
-                return CodedError(code, str(error))
-    if isinstance(error, MemoryError):
-        return CodedError(codes.NOT_ENOUGH_MEMORY)
+    elif isinstance(error, ArchiveError):
+        log.warning("An answer failed: %s", error)
+    refusal = coded(error)
+    if refusal is not None:
+        return refusal
     log.error("Unexpected %s at %s", type(error).__name__, _place(error))
     return CodedError(codes.INTERNAL_ERROR)
 
@@ -90,7 +68,7 @@ def reason_phrase(status: int) -> str:
 def describe(error: CodedError, method: str, uri: str) -> bytes:
     """The JSON body that tells a client about `error` (when `HttpDescribeErrors` is on)."""
     message = codes.MESSAGES.get(error.code, codes.MESSAGES[codes.INTERNAL_ERROR])
-    body = {
+    body: dict[str, Any] = {
         "HttpError": reason_phrase(error.status),
         "HttpStatus": error.status,
         "Message": message,
@@ -101,4 +79,6 @@ def describe(error: CodedError, method: str, uri: str) -> bytes:
     }
     if error.details:
         body["Details"] = error.details
+    if error.payload is not None:
+        body["ErrorPayload"] = error.payload
     return orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)

@@ -146,7 +146,7 @@ def _tag(name: str) -> int:
     try:
         return parse_tag(name)
     except ValueError as error:
-        raise CodedError(codes.UNKNOWN_DICOM_TAG) from error
+        raise codes.unknown_tag(name) from error
 
 
 def _metadata_number(name: str, names: Names) -> int:

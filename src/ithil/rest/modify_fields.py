@@ -30,11 +30,11 @@ def edit_body(request: RestRequest) -> dict[str, Any]:
 
 
 def texts(body: dict[str, Any], name: str) -> list[str]:
-    """A field that must be there and hold strings. Raises CodedError (bad file format)."""
+    """A field that must be there and hold strings, without NULs. Raises CodedError (bad file format)."""
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise wrong_type(name, "an array of strings")
-    return value
+    return [item.replace("\0", "") for item in value]
 
 
 def boolean(body: dict[str, Any], name: str, default: bool) -> bool:

@@ -49,11 +49,12 @@ class _Aliases:
 
     by_number: dict[int, str]
     by_name: dict[str, int]
+    option: str
 
     @classmethod
-    def of(cls, system: Mapping[int, str], configured: Mapping[str, int]) -> _Aliases:
+    def of(cls, system: Mapping[int, str], configured: Mapping[str, int], option: str) -> _Aliases:
         by_number = {**system, **{number: name for name, number in configured.items()}}
-        return cls(by_number, {name: number for number, name in by_number.items()})
+        return cls(by_number, {name: number for number, name in by_number.items()}, option)
 
     def name(self, number: int) -> str:
         return self.by_number.get(number) or str(number)
@@ -65,7 +66,10 @@ class _Aliases:
             return number
         if name.isascii() and name.isdigit() and len(name) <= 5 and int(name) <= _LARGEST:
             return int(name)
-        raise CodedError(codes.INEXISTENT_ITEM)
+        raise CodedError(
+            codes.INEXISTENT_ITEM,
+            f"The name is none of the system's, not in {self.option} and no number up to {_LARGEST}",
+        )
 
 
 class Names:
@@ -77,6 +81,6 @@ class Names:
         user_attachments: Mapping[str, int],
         mime_types: Mapping[int, str] | None = None,
     ) -> None:
-        self.metadata = _Aliases.of(METADATA, user_metadata)
-        self.attachments = _Aliases.of(ATTACHMENTS, user_attachments)
+        self.metadata = _Aliases.of(METADATA, user_metadata, "UserMetadata")
+        self.attachments = _Aliases.of(ATTACHMENTS, user_attachments, "UserContentType")
         self.mime_types = {DICOM: "application/dicom", **(mime_types or {})}

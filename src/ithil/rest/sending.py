@@ -2,7 +2,8 @@
 
 Bytes go as they are. Parts of stored files are read in pieces, streams are drawn piece by piece, both in
 worker threads; a client that is slow holds one piece in memory, not the whole. The first piece is there before
-the status is sent, so that what goes wrong at the start is an error answer and not a broken one.
+the status is sent, so that what goes wrong at the start is an error answer and not a broken one. A file is
+opened once for its whole answer, which thus reaches its end even if the file is deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ithil.rest.context import Context
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-PIECE_BYTES = 4 * 1024 * 1024
-"""A larger part of a file is read and sent in pieces of this size."""
+LARGEST_AT_ONCE = 4 * 1024 * 1024
+"""A file of more bytes is read and sent in pieces."""
 
 UNCOMPRESSED = 1  # `Attachment.compression`
 
@@ -39,15 +40,20 @@ def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
 
 
 async def first_piece(context: Context, answer: Answer) -> bytes:
-    """The start of the body, b"" if it is empty. Raises what reading or making it raises."""
+    """The start of the body, b"" if it is empty. Raises what reading or making it raises.
+
+    The part of a file that is too large to be read at once is made a stream, which `answer` has then.
+    """
     body = answer.body
     if isinstance(body, FilePart):
-        return await context.in_thread(_read, context, body, body.start)
+        if _is_small(body):
+            return await context.in_thread(_read, context, body)
+        body = answer.body = _stream_of(context, body)
     if isinstance(body, Stream):
         try:
-            return await context.in_thread(_next, body)
+            return await context.in_stream_thread(_next, body)
         except BaseException:
-            await context.in_thread(_close, body)
+            await context.in_stream_thread(_close, body)
             raise
     return body
 
@@ -67,26 +73,13 @@ async def send_answer(
         await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer)})
         if head_only:
             await send({"type": "http.response.body", "body": b""})
-        elif isinstance(body, FilePart):
-            await _send_file(context, send, body, first)
         elif isinstance(body, Stream):
             await _send_stream(context, receive, send, body, first)
         else:
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": first})
     finally:
         if isinstance(body, Stream):
-            await context.in_thread(_close, body)
-
-
-async def _send_file(context: Context, send: Send, part: FilePart, piece: bytes) -> None:
-    position = part.start
-    while True:
-        position += len(piece)
-        more = position < part.end and bool(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": more})
-        if not more:
-            return
-        piece = await context.in_thread(_read, context, part, position)
+            await context.in_stream_thread(_close, body)
 
 
 async def _send_stream(context: Context, receive: Receive, send: Send, stream: Stream, piece: bytes) -> None:
@@ -95,7 +88,7 @@ async def _send_stream(context: Context, receive: Receive, send: Send, stream: S
     try:
         while piece and not gone.done():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            piece = await context.in_thread(_next, stream)
+            piece = await context.in_stream_thread(_next, stream)
         await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
@@ -119,14 +112,21 @@ def _close(stream: Stream) -> None:
         close()
 
 
-def _read(context: Context, part: FilePart, start: int) -> bytes:
-    """The piece of a part of a file that begins at `start`."""
+def _is_small(part: FilePart) -> bool:
+    """Whether a part can be had with one read; a part of a compressed file takes the whole."""
+    file = part.attachment
+    whole = not part.raw and file.compression != UNCOMPRESSED
+    return (file.uncompressed_size if whole else part.end - part.start) <= LARGEST_AT_ONCE
+
+
+def _stream_of(context: Context, part: FilePart) -> Stream:
+    pieces = retrieve.pieces(context.archive, part.attachment, part.start, part.end, raw=part.raw)
+    return Stream(pieces, part.end - part.start)
+
+
+def _read(context: Context, part: FilePart) -> bytes:
+    """The bytes of a small part."""
     archive, file = context.archive, part.attachment
     if part.raw:
-        return archive.storage.read(file.uuid, start, min(start + PIECE_BYTES, part.end))
-    if file.compression != UNCOMPRESSED:
-        # Only the whole can be uncompressed, so it is not done again for each piece.
-        return retrieve.read(archive, file, start, part.end)
-    if start == 0 and part.end == file.uncompressed_size <= PIECE_BYTES:
-        return retrieve.read(archive, file)
-    return retrieve.read(archive, file, start, min(start + PIECE_BYTES, part.end))
+        return archive.storage.read(file.uuid, part.start, part.end)
+    return retrieve.read(archive, file, part.start, part.end)

@@ -16,15 +16,17 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ithil import error_codes as codes
+from ithil import metrics
 from ithil.archive.archive import Archive
 from ithil.error_codes import CodedError
+from ithil.metrics import Metric
 from ithil.rest import answers, errors
 from ithil.rest.access import CHALLENGE, AccessControl, Visitor
 from ithil.rest.admission import RETRY_AFTER, Budget, Busy, share_of
 from ithil.rest.answer_cache import AnswerCache, CachedAnswer
 from ithil.rest.answers import Answer, FilePart, Stream
 from ithil.rest.body import Body, ClientGone, Receive, whole
-from ithil.rest.context import MOST_THREADS, Context
+from ithil.rest.context import MOST_THREADS, STREAM_THREADS, Context, ServerControl
 from ithil.rest.multipart import MultipartReader, boundary_of
 from ithil.rest.names import Names
 from ithil.rest.quick_upload import PATH, QuickUpload, expected_size
@@ -40,6 +42,10 @@ Scope = Mapping[str, Any]
 CACHE_BYTES = 32 * 1024 * 1024
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
 _OVERRIDES = ("PUT", "DELETE")
+
+# Browsers say with each request from where it was caused (Fetch Metadata). Nobody signs in at a server that
+# is open to its own host, so any page that its user visits could otherwise change or delete what is there.
+FETCH_SITE, CROSS_SITE = "sec-fetch-site", "cross-site"
 _WITH_BODY = ("POST", "PUT")
 
 
@@ -64,6 +70,7 @@ class RestApp:
         """Wait for running handlers, which stop early where they can, and end the worker threads."""
         self.context.closing.set()
         self.context.threads.shutdown(wait=True, cancel_futures=True)
+        self.context.streams.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +84,7 @@ class RestApp:
             return
         key = version = None
         if scope["method"] == "GET" and _UNCACHED_HEADERS.isdisjoint(raw_headers):
-            version = self.context.archive.index.version()
+            version = self._version()
             query = scope["query_string"]
             url = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
             key = (url, raw_headers.get(b"accept"))
@@ -101,7 +108,7 @@ class RestApp:
             headers
         ):
             return None
-        known = self._known((url, headers.get(b"accept")), self.context.archive.index.version())
+        known = self._known((url, headers.get(b"accept")), self._version())
         return None if known is None else (known[0].head, known[1])
 
     def quick_upload(
@@ -114,6 +121,8 @@ class RestApp:
         """
         size = expected_size(url, headers) if self._takes_uploads else None
         if size is None or (self._body_limit and size > self._body_limit):
+            return None
+        if headers.get(FETCH_SITE.encode()) == CROSS_SITE.encode():
             return None
         visitor = self._access.admit({"client": client}, headers)
         if visitor is None or not self._budget.take(size):
@@ -131,7 +140,8 @@ class RestApp:
     def _store_whole(self, request: RestRequest, content: bytes) -> tuple[bytes, bytes]:
         """Head (without the empty line at its end) and body of the answer to an upload. Blocking."""
         try:
-            answer = upload_whole(request, content)
+            with metrics.timed(Metric.REST_API):
+                answer = upload_whole(request, content)
         except Exception as error:
             answer = answers.failure(
                 errors.translate(error), request.method, request.path, described=self._described
@@ -140,6 +150,12 @@ class RestApp:
         body = answer.body
         assert isinstance(body, bytes)  # no upload is answered with a file
         return b"".join([STATUS_LINE[answer.status], *lines]), body
+
+    def _version(self) -> object | None:
+        """What all answers that may be cached depend on, None if it cannot be known."""
+        archive = self.context.archive
+        version = archive.index.version()
+        return None if version is None else (version, archive.runtime.version)
 
     def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, bytes] | None:
         """A kept answer and its body."""
@@ -171,7 +187,8 @@ class RestApp:
                 self.context, method, path, headers, query, client=visitor.address, user=visitor.user
             )
             body = Body(receive, headers, self._body_limit)
-            answer, cacheable = await self._answer(request, segments, body)
+            with metrics.holding(Metric.ACTIVE_REQUESTS), metrics.timed(Metric.REST_API):
+                answer, cacheable = await self._answer(request, segments, body)
             first = await first_piece(self.context, answer)
         except ClientGone:
             return
@@ -192,6 +209,8 @@ class RestApp:
         # No name has a NUL, and PostgreSQL does not take one in a question.
         if found is None or "\0" in request.path:
             raise CodedError(codes.UNKNOWN_RESOURCE)
+        if request.method != "GET" and request.headers.get(FETCH_SITE) == CROSS_SITE:
+            raise CodedError(codes.FORBIDDEN_ACCESS, "A page of another site may not change anything here")
         request.arguments = found.arguments
         route = found.node.routes.get(request.method)
         if route is None:
@@ -280,8 +299,8 @@ async def _refuse_other_protocols(scope: Scope, receive: Receive, send: Send) ->
     await send({"type": "websocket.close", "code": 1000})
 
 
-def create_app(archive: Archive, settings: Settings) -> RestApp:
-    """The application for an open archive."""
+def create_app(archive: Archive, settings: Settings, control: ServerControl | None = None) -> RestApp:
+    """The application for an open archive; `control` is that of the server around it."""
     types = settings.user_content_type
     context = Context(
         archive=archive,
@@ -295,6 +314,8 @@ def create_app(archive: Archive, settings: Settings) -> RestApp:
         threads=ThreadPoolExecutor(
             max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
         ),
+        streams=ThreadPoolExecutor(max_workers=STREAM_THREADS, thread_name_prefix="stream"),
+        control=control,
     )
     access = AccessControl(
         remote_access_allowed=settings.remote_access_allowed,

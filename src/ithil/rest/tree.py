@@ -8,12 +8,14 @@ from typing import Any
 from ithil import error_codes as codes
 from ithil.archive import delete, resources
 from ithil.archive.model import Statistics
+from ithil.archive.query import Query
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.rest import answers
 from ithil.rest.answers import Answer
+from ithil.rest.listing import answer_ids, answer_resources
 from ithil.rest.request import RestRequest, boolean, boolean_body, page
-from ithil.rest.resource_json import View, reference, render, view
+from ithil.rest.resource_json import reference, render, view
 from ithil.rest.routing import Parameter, Route
 
 MEGABYTE = 1024 * 1024
@@ -101,9 +103,10 @@ def lister(level: Level) -> Handler:
 
     def handle(request: RestRequest) -> Answer:
         since, limit = page(request.query)
-        expand = boolean(request.query, "expand", "response-content" in request.query)
-        found = resources.list_ids(request.context.archive, level, since, limit)
-        return answers.json(request, _expanded(request, level, found, view(request)) if expand else found)
+        query = Query(level, since=since, limit=limit)
+        if boolean(request.query, "expand", "response-content" in request.query):
+            return answer_resources(request, query, view(request))
+        return answer_ids(request, query)
 
     return handle
 
@@ -142,10 +145,12 @@ def children(level: Level, below: Level) -> Handler:
 
     def handle(request: RestRequest) -> Answer:
         expand = boolean(request.query, "expand", True)
-        found = resources.descendants(request.context.archive, level, request.arguments["id"], below)
-        if found is None:
+        parent_id = request.arguments["id"]
+        how = view(request)
+        if not resources.exists(request.context.archive, level, parent_id):
             raise CodedError(codes.UNKNOWN_RESOURCE)
-        return answers.json(request, _expanded(request, below, found, view(request)) if expand else found)
+        query = Query(below, parents=((level, parent_id),))
+        return answer_resources(request, query, how) if expand else answer_ids(request, query)
 
     return handle
 
@@ -214,11 +219,6 @@ def put_protected(request: RestRequest) -> Answer:
     if not resources.set_protected(request.context.archive, request.arguments["id"], protected):
         raise CodedError(codes.PARAMETER_OUT_OF_RANGE)
     return answers.empty()
-
-
-def _expanded(request: RestRequest, level: Level, found: list[str], how: View) -> list[dict[str, Any]]:
-    archive, names = request.context.archive, request.context.names
-    return [render(archive, names, resource, how) for resource in resources.read_many(archive, level, found)]
 
 
 def _counts(statistics: Statistics) -> tuple[int, int, int, int]:

@@ -52,10 +52,10 @@ class ArchiveOptions:
         "MaximumStorageCacheSize", 128, "Memory for files read lately; 0 for none", unit="MB"
     )
     storage_loader_threads_count: int = integer(
-        "StorageLoaderThreadsCount", 4, "Threads that read the storage", 1, status=why.NO_JOBS
+        "StorageLoaderThreadsCount", 4, "Threads that read ahead in the storage", 1
     )
     storage_memory_capacity: int = integer(
-        "StorageMemoryCapacity", 512, "Memory of those threads", 1, unit="MB", status=why.NO_MEMORY_SPLIT
+        "StorageMemoryCapacity", 512, "Memory of reading ahead, of all archives together", 1, unit="MB"
     )
     sync_storage_area: bool = boolean(
         "SyncStorageArea", True, "Force each file to the disk before it is acknowledged"
@@ -120,9 +120,7 @@ class ArchiveOptions:
     load_private_dictionary: bool = boolean(
         "LoadPrivateDictionary", True, "Know the private tags of the common makers"
     )
-    default_private_creator: str = text(
-        "DefaultPrivateCreator", "", "Private creator where none is given", why.NO_JOBS, harmless=("",)
-    )
+    default_private_creator: str = text("DefaultPrivateCreator", "", "Private creator where none is given")
     user_metadata: dict[str, int] = metadata_names(
         "UserMetadata", "Names of metadata of one's own, 1024 to 65535"
     )

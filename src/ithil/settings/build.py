@@ -90,9 +90,9 @@ def _convert(option: Option, value: Any, context: Context, tree: Tree, path: tup
     except WrongValue as wrong:
         kind = _JSON_TYPES.get(type(value), "something else")
         written = f" ({value})" if isinstance(value, int | float) and not option.secret else ""
+        found = wrong.found or f"it is {kind}{written}"
         raise SettingsError(
-            f'The option "{".".join(path)}" must be {wrong}, but it is {kind}{written}'
-            f" (set in {tree.origin(path)})"
+            f'The option "{".".join(path)}" must be {wrong}, but {found} (set in {tree.origin(path)})'
         ) from None
 
 

@@ -33,14 +33,12 @@ class DicomOptions:
         10,
         "Time to wait for another application entity; 0 for ever",
         unit="s",
-        status=why.NO_SCU,
     )
     dicom_association_close_delay: int = integer(
         "DicomAssociationCloseDelay",
         5,
         "Time that an outgoing association is kept for reuse",
         unit="s",
-        status=why.NO_SCU,
     )
     maximum_pdu_length: int = integer(
         "MaximumPduLength", 16384, "Longest PDU to receive", 4096, 131072, unit="bytes"
@@ -99,22 +97,14 @@ class DicomOptions:
     )
     dicom_always_allow_echo: bool = boolean("DicomAlwaysAllowEcho", True, "C-ECHO from strangers")
     dicom_always_allow_store: bool = boolean("DicomAlwaysAllowStore", True, "C-STORE from strangers")
-    dicom_always_allow_find: bool = boolean(
-        "DicomAlwaysAllowFind", False, "C-FIND from strangers", why.NO_FIND, harmless=(False,)
-    )
+    dicom_always_allow_find: bool = boolean("DicomAlwaysAllowFind", False, "C-FIND from strangers")
     dicom_always_allow_find_worklist: bool = boolean(
         "DicomAlwaysAllowFindWorklist",
         False,
         "Worklist queries from strangers",
-        why.NO_WORKLISTS,
-        harmless=(False,),
     )
-    dicom_always_allow_get: bool = boolean(
-        "DicomAlwaysAllowGet", False, "C-GET from strangers", why.NO_MOVE, harmless=(False,)
-    )
-    dicom_always_allow_move: bool = boolean(
-        "DicomAlwaysAllowMove", False, "C-MOVE from strangers", why.NO_MOVE, harmless=(False,)
-    )
+    dicom_always_allow_get: bool = boolean("DicomAlwaysAllowGet", False, "C-GET from strangers")
+    dicom_always_allow_move: bool = boolean("DicomAlwaysAllowMove", False, "C-MOVE from strangers")
     dicom_check_modality_host: bool = boolean(
         "DicomCheckModalityHost", False, "Known modalities must call from their configured address"
     )
@@ -124,79 +114,61 @@ class DicomOptions:
     dicom_modalities_in_database: bool = boolean(
         "DicomModalitiesInDatabase",
         False,
-        "Keep the modalities in the database",
-        why.NO_DATABASE_REMOTES,
-        harmless=(False,),
+        "Keep the modalities in the database, and do not look at DicomModalities",
     )
-    dicom_echo_checks_find: bool = boolean(
-        "DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND", why.NO_SCU, harmless=(False,)
-    )
+    dicom_echo_checks_find: bool = boolean("DicomEchoChecksFind", False, "Follow each C-ECHO by a C-FIND")
     dicom_default_retrieve_method: str = choice(
         "DicomDefaultRetrieveMethod",
         "C-MOVE",
         ("C-MOVE", "C-GET"),
         "How the results of a query are retrieved",
-        why.NO_MOVE,
     )
     dicom_scu_preferred_transfer_syntax: str = text(
         "DicomScuPreferredTransferSyntax",
         "1.2.840.10008.1.2.1",
         "What to transcode to when the other side refuses",
-        why.NO_SCU,
     )
-    synchronous_c_move: bool = boolean(
-        "SynchronousCMove", True, "Answer C-MOVE only when all is sent", why.NO_MOVE
-    )
+    synchronous_c_move: bool = boolean("SynchronousCMove", True, "Answer C-MOVE only when all is sent")
     limit_find_results: int = integer(
         "LimitFindResults",
         0,
-        "Most answers for patients, studies and series; 0 for all",
-        status=why.NO_FIND,
-        harmless=(0,),
+        "Most patients, studies or series that a search answers; 0 for all",
     )
     limit_find_instances: int = integer(
-        "LimitFindInstances", 0, "Most answers for instances; 0 for all", status=why.NO_FIND, harmless=(0,)
+        "LimitFindInstances", 0, "Most instances that a search answers; 0 for all"
     )
-    query_retrieve_size: int = integer(
-        "QueryRetrieveSize", 100, "Queries kept under /queries", status=why.NO_FIND
-    )
+    query_retrieve_size: int = integer("QueryRetrieveSize", 100, "Queries kept under /queries")
     case_sensitive_pn: bool = boolean(
-        "CaseSensitivePN", False, "Tell upper from lower case in searches for names", why.NO_FIND
+        "CaseSensitivePN", False, "Tell upper from lower case in searches for names"
     )
     storage_access_on_find: str = choice(
         "StorageAccessOnFind",
         "Always",
         ("Always", "Never", "Answers"),
-        "When searches may open stored files",
-        why.NO_FIND,
+        "When searches may open stored files for tags that the index does not have: Always, never "
+        "or only to show them in Answers",
     )
     storage_commitment_reports_size: int = integer(
-        "StorageCommitmentReportsSize", 100, "Storage commitment reports kept", status=why.NO_COMMITMENT
+        "StorageCommitmentReportsSize", 100, "Storage commitment reports kept"
     )
-    dicom_tls_enabled: bool = boolean(
-        "DicomTlsEnabled", False, "TLS on the DICOM listener", why.REFUSE_DICOM_TLS, harmless=(False,)
-    )
-    dicom_tls_certificate: Path | None = path(
-        "DicomTlsCertificate", None, "Own certificate, PEM", why.NO_DICOM_TLS
-    )
-    dicom_tls_private_key: Path | None = path(
-        "DicomTlsPrivateKey", None, "Its private key, PEM", why.NO_DICOM_TLS
-    )
+    dicom_tls_enabled: bool = boolean("DicomTlsEnabled", False, "TLS on the DICOM listener")
+    dicom_tls_certificate: Path | None = path("DicomTlsCertificate", None, "Own certificate, PEM")
+    dicom_tls_private_key: Path | None = path("DicomTlsPrivateKey", None, "Its private key, PEM")
     dicom_tls_trusted_certificates: Path | None = path(
-        "DicomTlsTrustedCertificates", None, "Trusted authorities, PEM", why.NO_DICOM_TLS
+        "DicomTlsTrustedCertificates", None, "Trusted authorities, PEM"
     )
     dicom_tls_remote_certificate_required: bool = boolean(
-        "DicomTlsRemoteCertificateRequired",
-        True,
-        "Ask callers for a certificate",
-        why.NO_DICOM_TLS,
-        harmless=(True,),
+        "DicomTlsRemoteCertificateRequired", True, "Demand a certificate of callers"
     )
     dicom_tls_minimum_protocol_version: int = integer(
-        "DicomTlsMinimumProtocolVersion", 0, "0: BCP 195, 4: TLS 1.2, 5: TLS 1.3", 0, 5, why.NO_DICOM_TLS
+        "DicomTlsMinimumProtocolVersion",
+        0,
+        "0: BCP 195, 2: TLS 1.0, 3: TLS 1.1, 4: TLS 1.2, 5: TLS 1.3",
+        0,
+        5,
     )
     dicom_tls_ciphers_accepted: list[str] | None = texts(
-        "DicomTlsCiphersAccepted", None, "Ciphers, in OpenSSL's names", why.NO_DICOM_TLS
+        "DicomTlsCiphersAccepted", None, "Ciphers, in OpenSSL's names"
     )
     deidentify_logs: bool = boolean(
         "DeidentifyLogs", True, "Keep patient data out of the logs", why.NO_LOG_CHOICE, harmless=(True,)

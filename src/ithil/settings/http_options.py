@@ -108,39 +108,25 @@ class HttpOptions:
         "WebDavUploadAllowed", True, "Upload by WebDAV", why.NO_WEBDAV, harmless=(False,)
     )
     rest_api_write_to_file_system_enabled: bool = boolean(
-        "RestApiWriteToFileSystemEnabled",
-        False,
-        "Allow /instances/{id}/export",
-        ignored("that route is not there yet"),
-        harmless=(False,),
+        "RestApiWriteToFileSystemEnabled", False, "Allow /instances/{id}/export"
     )
-    orthanc_peers: dict[str, Peer] = peers(
-        "OrthancPeers", "Other servers, by symbolic name", why.NO_PEERS, harmless=({},)
-    )
+    orthanc_peers: dict[str, Peer] = peers("OrthancPeers", "Other servers, by symbolic name")
     orthanc_peers_in_database: bool = boolean(
-        "OrthancPeersInDatabase",
+        "OrthancPeersInDatabase", False, "Keep the peers in the database"
+    )
+    http_proxy: str = text("HttpProxy", "", "Proxy of outgoing requests")
+    http_verbose: bool = boolean(
+        "HttpVerbose",
         False,
-        "Keep the peers in the database",
-        why.NO_DATABASE_REMOTES,
+        "Log the details of outgoing requests",
+        why.NO_HTTP_DETAILS,
         harmless=(False,),
     )
-    http_proxy: str = text("HttpProxy", "", "Proxy of outgoing requests", why.NO_PEERS, harmless=("",))
-    http_verbose: bool = boolean(
-        "HttpVerbose", False, "Log the details of outgoing requests", why.NO_PEERS, harmless=(False,)
-    )
-    http_timeout: int = integer(
-        "HttpTimeout", 60, "Time for an outgoing request; 0 for ever", unit="s", status=why.NO_PEERS
-    )
-    https_verify_peers: bool = boolean(
-        "HttpsVerifyPeers", True, "Check the certificates of other servers", why.NO_PEERS
-    )
+    http_timeout: int = integer("HttpTimeout", 60, "Time for an outgoing request; 0 for ever", unit="s")
+    https_verify_peers: bool = boolean("HttpsVerifyPeers", True, "Check the certificates of other servers")
     https_ca_certificates: str = text(
-        "HttpsCACertificates",
-        "",
-        "Authorities of other servers; the system's if empty",
-        why.NO_PEERS,
-        harmless=("",),
+        "HttpsCACertificates", "", "Authorities of other servers, a PEM file; the system's if empty"
     )
     pkcs11: dict[str, Any] | None = free_object(
-        "Pkcs11", "Hardware key of outgoing requests: Module, Pin, Verbose", why.NO_PEERS
+        "Pkcs11", "Hardware key of outgoing requests: Module, Pin, Verbose", why.NO_HARDWARE_KEYS
     )

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from ithil.settings.option import choice, integer, seconds, texts
+from ithil.settings.routing_rules import RoutingRule, routing_rules
 
 
 def _network(value: str) -> str:
@@ -45,6 +46,9 @@ class IthilSettings:
     )
     stability_sweep_seconds: float = seconds(
         "StabilitySweepSeconds", 1.0, "Time between looks for resources that became stable", 0.05, 3600
+    )
+    routing_rules: dict[str, RoutingRule] = routing_rules(
+        "RoutingRules", "Rules that send stable studies on, by name: see the guide on routing"
     )
     trusted_proxies: list[str] = texts(
         "TrustedProxies", [], "Addresses or networks whose Forwarded headers are believed", check=_network

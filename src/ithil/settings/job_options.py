@@ -42,84 +42,93 @@ class JobOptions:
     """Jobs, pixels, scripts and plugins"""
 
     concurrent_jobs: int = integer(
-        "ConcurrentJobs", 2, "Jobs that run at the same time; 0 for one a core", status=why.NO_JOBS
+        "ConcurrentJobs", 2, "Jobs that each process runs at the same time; 0 for one a core"
     )
-    jobs_history_size: int = integer("JobsHistorySize", 10, "Finished jobs kept", status=why.NO_JOBS)
-    save_jobs: bool = boolean("SaveJobs", True, "Keep jobs over a restart", why.NO_JOBS)
+    jobs_history_size: int = integer("JobsHistorySize", 10, "Finished jobs kept")
+    save_jobs: bool = boolean(
+        "SaveJobs", True, "Keep jobs over a restart", why.ALWAYS_SAVED, harmless=(True,)
+    )
     jobs_engine_threads_count: dict[str, Any] | None = free_object(
-        "JobsEngineThreadsCount", "Threads of a job, by kind of job", why.NO_JOBS
+        "JobsEngineThreadsCount", "Threads of a job, by kind of job", why.ALL_CORES
     )
     log_exported_resources: bool = boolean(
         "LogExportedResources",
         False,
         "Record what is sent out, in /exports",
-        why.NO_EXPORTS,
         harmless=(False,),
     )
-    media_archive_size: int = integer("MediaArchiveSize", 1, "Archives kept", status=why.NO_ZIP)
-    synchronous_zip_stream: bool = boolean(
-        "SynchronousZipStream", True, "Stream archives instead of writing a file first", why.NO_ZIP
+    media_archive_size: int = integer(
+        "MediaArchiveSize", 1, "Archives and media of asynchronous jobs that are kept", 0
     )
-    zip_use_utf8: bool = boolean("ZipUseUtf8", False, "Names in archives as UTF-8", why.NO_ZIP)
-    loader_threads: int | None = integer("LoaderThreads", None, "Of Orthanc before 1.13", status=why.NO_ZIP)
+    synchronous_zip_stream: bool = boolean(
+        "SynchronousZipStream", True, "Stream archives instead of writing a file first"
+    )
+    zip_use_utf8: bool = boolean(
+        "ZipUseUtf8", False, "Names in archives keep the letters of all scripts, as UTF-8"
+    )
+    loader_threads: int | None = integer(
+        "LoaderThreads", None, "Of Orthanc before 1.13: default of SequentialDicomReaderThreadsCount", 0
+    )
     zip_loader_threads: int | None = integer(
-        "ZipLoaderThreads", None, "Of Orthanc before 1.13", status=why.NO_ZIP
+        "ZipLoaderThreads", None, "Of Orthanc before 1.13: default of SequentialDicomReaderThreadsCount", 0
     )
     transcode_dicom_protocol: bool = boolean(
-        "TranscodeDicomProtocol", True, "Transcode when the other side asks for it", why.NO_TRANSCODING
+        "TranscodeDicomProtocol", True, "Transcode when the other side asks for it"
     )
     builtin_decoder_transcoder_order: str = choice(
         "BuiltinDecoderTranscoderOrder",
         "After",
         ("Before", "After", "Disabled"),
         "Own codecs before or after those of plugins",
-        why.NO_TRANSCODING,
+        why.NO_PLUGINS,
     )
     ingest_transcoding: str | None = text(
         "IngestTranscoding",
         None,
-        "Transfer syntax to store everything in",
-        why.NO_TRANSCODING,
-        harmless=("",),
+        "UID of the transfer syntax to store everything in; what cannot be transcoded is stored as it is",
     )
     ingest_transcoding_of_uncompressed: bool = boolean(
-        "IngestTranscodingOfUncompressed", True, "Do so for native pixel data", why.NO_TRANSCODING
+        "IngestTranscodingOfUncompressed", True, "Do so for native pixel data"
     )
     ingest_transcoding_of_compressed: bool = boolean(
-        "IngestTranscodingOfCompressed", True, "Do so for compressed pixel data", why.NO_TRANSCODING
+        "IngestTranscodingOfCompressed", True, "Do so for compressed pixel data"
     )
     dicom_lossy_transcoding_quality: int = integer(
-        "DicomLossyTranscodingQuality", 90, "Quality of lossy JPEG", 1, 100, why.NO_TRANSCODING
+        "DicomLossyTranscodingQuality", 90, "Quality of compression with loss", 1, 100
     )
     maximum_concurrent_dcmtk_transcoders: int = integer(
-        "MaximumConcurrentDcmtkTranscoders", 0, "Transcoders at the same time", status=why.NO_TRANSCODING
+        "MaximumConcurrentDcmtkTranscoders", 0, "Transcoders at the same time", status=why.NO_DCMTK
     )
     transcoder_threads_count: int = integer(
-        "TranscoderThreadsCount", 4, "Threads that transcode", 1, status=why.NO_TRANSCODING
+        "TranscoderThreadsCount", 4, "Threads that transcode", 1, status=why.NO_MEMORY_SPLIT
     )
     transcoder_memory_capacity: int = integer(
-        "TranscoderMemoryCapacity", 256, "Memory of transcoding", unit="MB", status=why.NO_TRANSCODING
+        "TranscoderMemoryCapacity", 256, "Memory of transcoding", unit="MB", status=why.NO_MEMORY_SPLIT
     )
     transcoder_cache_size: int = integer(
-        "TranscoderCacheSize", 256, "Memory for transcoded files", unit="MB", status=why.NO_TRANSCODING
+        "TranscoderCacheSize", 256, "Memory for transcoded files", unit="MB", status=why.IN_STORAGE_CACHE
     )
     dicom_parser_threads_count: int = integer(
         "DicomParserThreadsCount", 2, "Threads that parse files", 1, status=why.NO_MEMORY_SPLIT
     )
     dicom_parser_memory_capacity: int = integer(
-        "DicomParserMemoryCapacity", 256, "Memory of parsing", unit="MB", status=why.NO_MEMORY_SPLIT
+        "DicomParserMemoryCapacity", 256, "Memory of all frames that are being decoded", unit="MB"
     )
     dicom_parser_cache_size: int = integer(
-        "DicomParserCacheSize", 256, "Memory for parsed files", unit="MB", status=why.NO_MEMORY_SPLIT
+        "DicomParserCacheSize", 256, "Memory for headers and frames decoded lately; 0 for none", unit="MB"
     )
     sequential_dicom_reader_threads_count: int | None = integer(
-        "SequentialDicomReaderThreadsCount", None, "Threads that read ahead", 1, status=why.NO_ZIP
+        "SequentialDicomReaderThreadsCount",
+        None,
+        "Threads that read ahead and compress for archives, at most one a core; absent means as many as "
+        "StorageLoaderThreadsCount",
+        1,
     )
     sequential_dicom_reader_window_size: int = integer(
-        "SequentialDicomReaderWindowSize", 4, "Instances read ahead", 1, status=why.NO_ZIP
+        "SequentialDicomReaderWindowSize", 4, "Files, or batches of small ones, read ahead for an archive", 1
     )
     sequential_dicom_reader_window_capacity: int = integer(
-        "SequentialDicomReaderWindowCapacity", 128, "Memory of reading ahead", unit="MB", status=why.NO_ZIP
+        "SequentialDicomReaderWindowCapacity", 128, "Memory of reading ahead for an archive", 1, unit="MB"
     )
     malloc_arena_max: int = integer(
         "MallocArenaMax",
@@ -127,9 +136,7 @@ class JobOptions:
         "Arenas of glibc; 0 to leave them",
         status=ignored("set MALLOC_ARENA_MAX instead"),
     )
-    metrics_enabled: bool = boolean(
-        "MetricsEnabled", True, "Collect metrics", why.NO_METRICS, harmless=(False,)
-    )
+    metrics_enabled: bool = boolean("MetricsEnabled", True, "Show metrics")
     lua_scripts: list[Path] = paths("LuaScripts", [], "Lua scripts, in order", why.NO_LUA, harmless=([],))
     lua_heart_beat_period: int = integer(
         "LuaHeartBeatPeriod",

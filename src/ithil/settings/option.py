@@ -42,7 +42,14 @@ def refused(reason: str) -> Status:
 
 
 class WrongValue(Exception):
-    """A converter's complaint; the message says what the option must be, without naming the option."""
+    """A converter's complaint; the message says what the option must be, without naming the option.
+
+    `found` says what is wrong about an entry of it; without it, the kind of the whole value is told.
+    """
+
+    def __init__(self, allowed: str, found: str = "") -> None:
+        super().__init__(allowed)
+        self.found = found
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,32 +175,22 @@ class ObjectStorage:
 class Worklists:
     """Modality worklists"""
 
-    enable: bool = boolean("Enable", False, "Answer worklist queries", why.NO_WORKLISTS, harmless=(False,))
-    directory: Path | None = path(
-        "Directory", None, "Folder of worklist files", why.NO_WORKLISTS, aliases=("Database",)
-    )
-    save_in_orthanc_database: bool = boolean(
-        "SaveInOrthancDatabase", False, "Keep worklists in the index", why.NO_WORKLISTS, harmless=(False,)
-    )
-    filter_issuer_aet: bool = boolean(
-        "FilterIssuerAet", False, "Only the items of the caller", why.NO_WORKLISTS
-    )
-    limit_answers: int = integer("LimitAnswers", 0, "Most answers; 0 for all", status=why.NO_WORKLISTS)
+    enable: bool = boolean("Enable", False, "Answer worklist queries")
+    directory: Path | None = path("Directory", None, "Folder of worklist files", aliases=("Database",))
+    save_in_orthanc_database: bool = boolean("SaveInOrthancDatabase", False, "Keep worklists in the index")
+    filter_issuer_aet: bool = boolean("FilterIssuerAet", False, "Only the items of the caller")
+    limit_answers: int = integer("LimitAnswers", 0, "Most answers; 0 for all")
     set_study_instance_uid_if_missing: bool = boolean(
-        "SetStudyInstanceUidIfMissing", True, "Make a study's UID", why.NO_WORKLISTS
+        "SetStudyInstanceUidIfMissing", True, "Make a study's UID"
     )
     delete_worklists_on_stable_study: bool = boolean(
-        "DeleteWorklistsOnStableStudy", True, "Remove items that were done", why.NO_WORKLISTS
+        "DeleteWorklistsOnStableStudy", True, "Remove items that were done"
     )
     delete_worklists_delay: int = integer(
-        "DeleteWorklistsDelay", 0, "Age to remove items; 0 for never", unit="h", status=why.NO_WORKLISTS
+        "DeleteWorklistsDelay", 0, "Age to remove items; 0 for never", unit="h"
     )
-    housekeeping_interval: int = integer(
-        "HousekeepingInterval", 60, "Time between looks for them", unit="s", status=why.NO_WORKLISTS
-    )
-    log_matched_worklist_ids: bool = boolean(
-        "LogMatchedWorklistIds", False, "Log which items matched", why.NO_WORKLISTS
-    )
+    housekeeping_interval: int = integer("HousekeepingInterval", 60, "Time between looks for them", unit="s")
+    log_matched_worklist_ids: bool = boolean("LogMatchedWorklistIds", False, "Log which items matched")
 
 
 @dataclass(frozen=True)
@@ -273,22 +263,14 @@ class AdvancedStorage:
 class Transfers:
     """Transfers accelerator"""
 
-    threads: int = integer("Threads", 4, "Requests at the same time", 1, status=why.NO_TRANSFERS)
-    bucket_size: int = integer("BucketSize", 4096, "Size of a part", 1, unit="KB", status=why.NO_TRANSFERS)
-    cache_size: int = integer("CacheSize", 512, "Memory of the sender", unit="MB", status=why.NO_TRANSFERS)
-    max_push_transactions: int = integer(
-        "MaxPushTransactions", 4, "Most transfers coming in", 1, status=why.NO_TRANSFERS
-    )
-    max_http_retries: int = integer("MaxHttpRetries", 0, "Attempts for a part", status=why.NO_TRANSFERS)
-    peer_connectivity_timeout: int = integer(
-        "PeerConnectivityTimeout", 2, "Time to find a peer", unit="s", status=why.NO_TRANSFERS
-    )
-    peer_commit_timeout: int = integer(
-        "PeerCommitTimeout", 600, "Time for a peer to finish", unit="s", status=why.NO_TRANSFERS
-    )
-    commit_threads_count: int = integer(
-        "CommitThreadsCount", 1, "Threads that finish a transfer", 1, status=why.NO_TRANSFERS
-    )
+    threads: int = integer("Threads", 4, "Requests at the same time", 1, 64)
+    bucket_size: int = integer("BucketSize", 4096, "Size of a part", 1, 262144, unit="KB")
+    cache_size: int = integer("CacheSize", 512, "Memory of the sender", unit="MB", status=why.IN_SYSTEM_CACHE)
+    max_push_transactions: int = integer("MaxPushTransactions", 4, "Most transfers coming in", 1)
+    max_http_retries: int = integer("MaxHttpRetries", 0, "How often a part is tried again", 0, 1000)
+    peer_connectivity_timeout: int = integer("PeerConnectivityTimeout", 2, "Time to find a peer", unit="s")
+    peer_commit_timeout: int = integer("PeerCommitTimeout", 600, "Time for a peer to finish", unit="s")
+    commit_threads_count: int = integer("CommitThreadsCount", 1, "Threads that finish a transfer", 1, 64)
 
 
 @dataclass(frozen=True)
@@ -305,12 +287,10 @@ class PythonPlugin:
 class Gdcm:
     """GDCM's codecs"""
 
-    enable: bool = boolean("Enable", True, "Use them", why.NO_TRANSCODING, harmless=(False,))
-    throttling: int | None = integer(
-        "Throttling", None, "Most frames at the same time", status=why.NO_TRANSCODING
-    )
+    enable: bool = boolean("Enable", True, "Use them", why.NO_DCMTK, harmless=(False,))
+    throttling: int | None = integer("Throttling", None, "Most frames at the same time", status=why.NO_DCMTK)
     restrict_transfer_syntaxes: list[str] | None = texts(
-        "RestrictTransferSyntaxes", None, "Only for these", why.NO_TRANSCODING
+        "RestrictTransferSyntaxes", None, "Only for these", why.NO_DCMTK
     )
 
 

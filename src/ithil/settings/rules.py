@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ithil.pixels.syntaxes import TARGETS
 from ithil.settings.errors import SettingsError
 from ithil.settings.model import Settings
 
@@ -55,9 +56,28 @@ def _refuse_impossible(settings: Settings) -> None:
             'The option "OverwriteInstances" cannot be "IfChanged" if "StoreMD5ForAttachments" is false, '
             "since the MD5 tells what has changed"
         )
+    if settings.ingest_transcoding and settings.ingest_transcoding not in TARGETS:
+        raise SettingsError(
+            'The option "IngestTranscoding" must be the UID of a transfer syntax that files can be written in'
+        )
     if settings.dicom_tls_minimum_protocol_version and settings.dicom_tls_ciphers_accepted is None:
         raise SettingsError(
             'The option "DicomTlsMinimumProtocolVersion" needs "DicomTlsCiphersAccepted" if it is not 0'
+        )
+    if settings.worklists.enable:
+        _refuse_impossible_worklists(settings)
+
+
+def _refuse_impossible_worklists(settings: Settings) -> None:
+    worklists = settings.worklists
+    if worklists.directory is None and not worklists.save_in_orthanc_database:
+        raise SettingsError(
+            'The section "Worklists" needs "Directory", the folder of worklist files, or '
+            '"SaveInOrthancDatabase": true'
+        )
+    if worklists.directory is not None and worklists.save_in_orthanc_database:
+        raise SettingsError(
+            'The section "Worklists" cannot have both "Directory" and "SaveInOrthancDatabase": choose one'
         )
 
 

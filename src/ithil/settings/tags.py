@@ -13,6 +13,9 @@ from ithil.settings.option import Context, WrongValue, choice, declare
 _DICTIONARY_TAG = re.compile(r"([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{2}|[0-9A-Fa-f]{4})")
 _LEVELS = {level.singular: level for level in Level}
 _FIRST_USER_NUMBER, _LAST_USER_NUMBER = 1024, 65535
+_NUMBERS = f"an object of integers from {_FIRST_USER_NUMBER} to {_LAST_USER_NUMBER}"
+_KINDS = f"{_NUMBERS} or arrays of such an integer and a MIME type"
+_MIME = re.compile(r"[\x20-\x7e]*")  # it goes into a header
 _OVERWRITE = ("Never", "Always", "IfChanged")
 _VRS = re.compile(r"A[EST]|CS|D[AST]|F[DL]|IS|L[OT]|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")  # PS3.5 6.2
 
@@ -65,7 +68,7 @@ def metadata_names(key: str, meaning: str) -> Any:
     """An object from names to numbers of the user's range."""
 
     def convert(value: Any, _context: Context) -> dict[str, int]:
-        result = {name: _user_number(number) for name, number in _named(value).items()}
+        result = {name: _user_number(name, number, _NUMBERS) for name, number in _named(value).items()}
         _distinct(list(result.values()))
         return result
 
@@ -80,10 +83,12 @@ def content_types(key: str, meaning: str) -> Any:
         for name, below in _named(value).items():
             if isinstance(below, list):
                 if len(below) != 2 or not isinstance(below[1], str):
-                    raise WrongValue("an object of integers or arrays [number, MIME type]")
-                result[name] = ContentType(_user_number(below[0]), below[1])
+                    raise WrongValue(_KINDS, f'"{name}" is another array')
+                if not _MIME.fullmatch(below[1]):
+                    raise WrongValue(_KINDS, f'the MIME type of "{name}" holds characters that it must not')
+                result[name] = ContentType(_user_number(name, below[0], _KINDS), below[1])
             else:
-                result[name] = ContentType(_user_number(below))
+                result[name] = ContentType(_user_number(name, below, _KINDS))
         _distinct([each.number for each in result.values()])
         return result
 
@@ -150,16 +155,20 @@ def _dictionary(value: Any, _context: Context) -> list[CustomTag]:
 def _named(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(value):
         raise WrongValue("an object of names")
+    for name in value:
+        if "/" in name:
+            raise WrongValue("an object of names without slashes", f'"{name}" has one')
     return value
 
 
-def _user_number(value: Any) -> int:
+def _user_number(name: str, value: Any, allowed: str) -> int:
     if (
         isinstance(value, bool)
         or not isinstance(value, int)
         or not _FIRST_USER_NUMBER <= value <= _LAST_USER_NUMBER
     ):
-        raise WrongValue(f"an object of integers from {_FIRST_USER_NUMBER} to {_LAST_USER_NUMBER}")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        raise WrongValue(allowed, f'"{name}" has {value}' if is_number else f'"{name}" has no integer')
     return value
 
 

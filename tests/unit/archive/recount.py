@@ -57,6 +57,18 @@ def assert_counters_are_right(archive: Archive) -> None:
             count["instance_count"] += 1
             count["disk_size"] += sizes[key]
             count["uncompressed_size"] += plain[key]
+    attached = rows(archive, "attachments")
+    for row in attached:
+        at, key = row["level"], row["resource"]
+        if at == 3:
+            at, key = 2, instances[key]["series"]
+        while at >= 0:
+            name = ("patients", "studies", "series")[at]
+            wanted[name][key]["disk_size"] += row["compressed_size"]
+            wanted[name][key]["uncompressed_size"] += row["uncompressed_size"]
+            if at:
+                key = (studies, series)[at - 1][key][("patient", "study")[at - 1]]
+            at -= 1
     for name, table in (("patients", patients), ("studies", studies), ("series", series)):
         for key, row in table.items():
             counted = wanted[name][key]
@@ -71,7 +83,10 @@ def assert_counters_are_right(archive: Archive) -> None:
         len(series),
         len(instances),
     )
-    assert (total.disk_size, total.uncompressed_size) == (sum(sizes.values()), sum(plain.values()))
+    assert (total.disk_size, total.uncompressed_size) == (
+        sum(sizes.values()) + sum(row["compressed_size"] for row in attached),
+        sum(plain.values()) + sum(row["uncompressed_size"] for row in attached),
+    )
 
 
 def sweep_files(archive: Archive) -> None:

@@ -17,6 +17,7 @@ from tests.unit.archive.test_attachments import attach, ids_of, kinds
 from ithil import error_codes as codes
 from ithil.archive import attachments, ingest, labels, metadata, resources, retrieve
 from ithil.archive.archive import Archive
+from ithil.archive.delete import delete
 from ithil.archive.errors import ArchiveError, FileCorrupted, FileMissing, ReadOnly
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Statement
@@ -212,6 +213,23 @@ def test_files_that_cannot_be_read_hold_up_nobody(archive: Archive) -> None:
     assert [row["instance_count"] for row in after["series"]] == [
         row["instance_count"] for row in before["series"]
     ]
+
+
+def test_what_is_deleted_meanwhile_holds_up_nobody(place: Place) -> None:
+    """Storing files anew goes on after an instance that was deleted since its page was read."""
+    put_all(place.open(), *images())
+    archive = place.open(storage_compression=True)
+    gone = put(archive, image()).instance
+    left = [True]
+
+    def stopping() -> bool:
+        if left.pop() if left else False:
+            delete(archive, Level.INSTANCE, gone)
+        return False
+
+    reconstruct_all(archive, files=True, stopping=stopping)
+    assert {row["file_compression"] for row in rows(archive, "instances")} == {2}
+    assert_sound(archive)
 
 
 def test_a_file_of_another_instance_is_not_believed(archive: Archive) -> None:

@@ -12,7 +12,9 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from ithil.archive.archive import Archive
+from ithil.jobs.engine import Engine
 from ithil.rest.server import RestApp, create_app
+from ithil.services.job_kinds import every_kind
 from ithil.settings import Settings
 
 
@@ -58,19 +60,22 @@ MakeClient = Callable[..., Client]
 @pytest.fixture
 def make_client(tmp_path: Path) -> Iterator[MakeClient]:
     """A function that makes a client of an application with the given settings."""
-    opened: list[tuple[Archive, RestApp]] = []
+    opened: list[tuple[Archive, RestApp, Engine]] = []
 
     def make(address: str = "127.0.0.1", **settings: Any) -> Client:
         folder = tmp_path / f"archive-{len(opened)}"
         options = Settings(**{"storage_directory": folder, **settings})
         archive = Archive.open(options)
         app = create_app(archive, options)
-        opened.append((archive, app))
+        engine = Engine(archive, every_kind())
+        engine.start()
+        opened.append((archive, app, engine))
         return Client(app, address)
 
     yield make
-    for archive, app in opened:
+    for archive, app, engine in opened:
         app.close()
+        engine.stop(10)
         archive.close()
 
 

@@ -351,6 +351,21 @@ def test_an_asynchronous_job_and_a_read_only_archive(make_client: MakeClient, tm
 # -- many resources ------------------------------------------------------------------------------------------
 
 
+def test_sources_are_not_lost_that_would_become_one_instance(client: Client, ct: bytes) -> None:
+    """The same study came for two patients, with other content: to bring both to a third would lose one."""
+    made = []
+    for patient in ("A", "B"):
+        dataset = pydicom.dcmread(io.BytesIO(ct))
+        dataset.PatientID = dataset.StudyDescription = patient
+        buffer = io.BytesIO()
+        dataset.save_as(buffer)
+        made.append(upload(client, buffer.getvalue()))
+    body = {"Resources": [each["ParentStudy"] for each in made], "Level": "Patient", "KeepSource": False}
+    answer = post(client, "/tools/bulk-modify", **body, Replace={"PatientID": "C"}, Keep=KEEP_ALL, Force=True)
+    assert answer.json()["OrthancStatus"] == codes.CANNOT_STORE_INSTANCE
+    assert sorted(client.get("/instances").json()) == sorted(each["ID"] for each in made)
+
+
 def test_bulk_modification(client: Client) -> None:
     first, second = study_of(client, series=1, patient=0), study_of(client, series=1, patient=1)
     instance = client.get(f"/studies/{second}/instances?expand=false").json()[0]
@@ -486,3 +501,39 @@ def test_merges_that_are_refused(client: Client, ct: bytes) -> None:
         refused(client, path, 404, codes.UNKNOWN_RESOURCE, Resources=[each])
     refused(client, "/studies/nope/merge", 404, codes.UNKNOWN_RESOURCE, Resources=[])
     assert done(client, path, Resources=[])["InstancesCount"] == 0
+
+
+# -- what is wrong is said -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "details"),
+    [
+        ({"Replace": {"Nonsense": "1"}}, codes.UNKNOWN_DICOM_TAG, '"Nonsense"'),
+        ({"Remove": ["N" * 65]}, codes.UNKNOWN_DICOM_TAG, "that is given"),
+        ({"Remove": ["a\nb"]}, codes.UNKNOWN_DICOM_TAG, "that is given"),
+        ({"Remove": ["OtherPatientIDsSequence[0]"]}, codes.PARAMETER_OUT_OF_RANGE, "must end in a tag"),
+        ({"Replace": {"PatientName": "A\0B"}}, codes.BAD_FILE_FORMAT, "holds a NUL"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(
+    client: Client, ct: bytes, body: dict[str, Any], code: int, details: str
+) -> None:
+    upload(client, ct)
+    answer = post(client, f"/instances/{CT_INSTANCE}/modify", **body)
+    assert answer.json()["OrthancStatus"] == code
+    assert details in answer.json()["Details"]
+    assert answer.status_code == 500 if code == codes.UNKNOWN_DICOM_TAG else 400
+
+
+def test_create_dicom_refuses_a_nul(client: Client) -> None:
+    answer = post(client, "/tools/create-dicom", Tags={"PatientName": "A\0B"})
+    assert (answer.status_code, answer.json()["OrthancStatus"]) == (400, codes.BAD_FILE_FORMAT)
+    assert "holds a NUL" in answer.json()["Details"]
+
+
+def test_unknown_names_of_metadata_and_attachments_are_explained(client: Client, ct: bytes) -> None:
+    upload(client, ct)
+    for path, option in (("metadata", "UserMetadata"), ("attachments", "UserContentType")):
+        answer = client.put(f"/instances/{CT_INSTANCE}/{path}/unheard", content=b"x")
+        assert option in answer.json()["Details"]

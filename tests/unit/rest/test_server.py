@@ -95,7 +95,9 @@ def test_slashes_and_escapes_in_paths(client: Client) -> None:
 
 
 def test_places_between_routes_list_names(client: Client) -> None:
-    assert client.get("/tools").json() == ["generate-uid", "lookup", "now", "now-local"]
+    names = client.get("/tools").json()
+    assert names == sorted(names)
+    assert {"generate-uid", "lookup", "now", "now-local"} <= set(names)
 
 
 def test_answers_as_xml(client: Client, ct: bytes) -> None:

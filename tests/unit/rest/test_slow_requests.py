@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 import pytest
 
+from ithil.archive import retrieve
 from ithil.archive.errors import FileMissing
+from ithil.archive.storage.local import StoredFile
 from ithil.dicom.errors import DicomError
-from ithil.rest import server
+from ithil.rest import sending, server
 from ithil.rest.http_protocol import FastHttpProtocol, protocol_class
 
 from .conftest import Client, read
@@ -119,15 +120,16 @@ def test_an_answer_that_breaks_off_is_one_line_of_the_log(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     instance = client.post("/instances", content=read("CT_small.dcm")).json()["ID"]
-    monkeypatch.setattr(server, "PIECE_BYTES", 1000)
-    whole = server.RestApp._read
+    monkeypatch.setattr(sending, "LARGEST_AT_ONCE", 1000)
+    monkeypatch.setattr(retrieve, "PIECE", 1000)
+    whole = StoredFile.read
 
-    def fails_later(app: Any, part: Any, start: int) -> bytes:
+    def fails_later(file: StoredFile, start: int, end: int) -> bytes:
         if start:
             raise error
-        return whole(app, part, start)
+        return whole(file, start, end)
 
-    monkeypatch.setattr(server.RestApp, "_read", fails_later)
+    monkeypatch.setattr(StoredFile, "read", fails_later)
 
     async def ask() -> bytes:
         async with running(client, monkeypatch, log_level="info") as here:

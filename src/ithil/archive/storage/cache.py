@@ -8,6 +8,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from ithil import metrics
+from ithil.metrics import Metric
+
 
 class FileCache:
     """Least recently used contents by UUID, `capacity` bytes at most; 0 keeps nothing."""
@@ -24,7 +27,8 @@ class FileCache:
             content = self._contents.get(uuid)
             if content is not None:
                 self._contents.move_to_end(uuid)
-            return content
+        metrics.add(Metric.CACHE_MISSES if content is None else Metric.CACHE_HITS)
+        return content
 
     def put(self, uuid: str, content: bytes) -> None:
         """Remember a content; one that would take more than a quarter of the room is not worth it."""
@@ -37,6 +41,7 @@ class FileCache:
             while self._size > self._capacity:
                 _, dropped = self._contents.popitem(last=False)
                 self._size -= len(dropped)
+            self._tell()
 
     def drop(self, uuid: str) -> None:
         """Forget a file that is being removed."""
@@ -44,3 +49,8 @@ class FileCache:
             old = self._contents.pop(uuid, None)
             if old is not None:
                 self._size -= len(old)
+                self._tell()
+
+    def _tell(self) -> None:
+        metrics.hold(Metric.CACHED_FILES, len(self._contents))
+        metrics.hold(Metric.CACHED_BYTES, self._size)

@@ -18,10 +18,14 @@ import os
 import random
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
+from ithil import metrics
 from ithil.archive.errors import FileMissing, StorageFull, StorageUnavailable
+from ithil.metrics import Metric
 
 FILES_PER_FOLDER_RUN = 128
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -59,6 +63,7 @@ class LocalWriter:
     def __init__(self, storage: LocalStorage, uuid: str) -> None:
         self.uuid = uuid
         self.size = 0
+        self._start = time.perf_counter()
         self._storage = storage
         self._path = storage.path(uuid)
         self._fd = -1
@@ -110,6 +115,8 @@ class LocalWriter:
                 os.fsync(self._fd)
             os.close(self._fd)
             self._fd = -1
+            metrics.observe(Metric.STORAGE_CREATE, time.perf_counter() - self._start)
+            metrics.add(Metric.STORAGE_WRITTEN_BYTES, self.size)
         except OSError as error:
             self.discard()
             raise refusal(error) from error
@@ -123,6 +130,43 @@ class LocalWriter:
             os.unlink(self._path)
         except OSError:
             pass  # never written, or the disk is gone: `ithil check` finds what stays
+
+
+class StoredFile:
+    """A stored file that is open for reading; it can be read to its end even if it is removed meanwhile."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes `start` to `end` (excluded), fewer at the end of the file. Raises StorageUnavailable."""
+        try:
+            with metrics.timed(Metric.STORAGE_READ):
+                content = _read_exactly(self._fd, start, max(0, min(end, self.size) - start))
+            metrics.add(Metric.STORAGE_READ_BYTES, len(content))
+            return content
+        except OSError as error:
+            raise refusal(error) from error
+
+    def view(self) -> mmap.mmap:
+        """The bytes, mapped for reading (there must be at least one). Raises StorageUnavailable."""
+        try:
+            return mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise refusal(error) from error
+
+    def close(self) -> None:
+        """Let go of the file; harmless when called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.close()
 
 
 class LocalStorage:
@@ -223,22 +267,32 @@ class LocalStorage:
         except OSError as error:
             raise refusal(error) from error
 
-    def read(self, uuid: str, start: int = 0, end: int | None = None) -> bytes:
-        """The bytes `start` to `end` (excluded; None: to the end) of a file. Raises FileMissing."""
+    def open(self, uuid: str) -> StoredFile:
+        """Open a file for reading. Raises FileMissing, StorageUnavailable."""
         try:
-            fd = os.open(self.path(uuid), os.O_RDONLY | os.O_CLOEXEC)
+            return StoredFile(os.open(self.path(uuid), os.O_RDONLY | os.O_CLOEXEC))
         except FileNotFoundError:
             raise FileMissing("A stored file is missing") from None
         except OSError as error:
             raise refusal(error) from error
+
+    def expect(self, uuid: str) -> None:
+        """Let the system read a file into its memory in the background, since it will be asked for soon."""
         try:
-            size = os.fstat(fd).st_size
-            stop = size if end is None else min(end, size)
-            return _read_exactly(fd, start, max(0, stop - start))
-        except OSError as error:
-            raise refusal(error) from error
+            fd = os.open(self.path(uuid), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return  # whoever reads it will be told
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+        except OSError:
+            pass  # a file system that cannot
         finally:
             os.close(fd)
+
+    def read(self, uuid: str, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes `start` to `end` (excluded; None: to the end) of a file. Raises FileMissing."""
+        with self.open(uuid) as file:
+            return file.read(start, file.size if end is None else end)
 
     def size(self, uuid: str) -> int | None:
         """The size of a file in bytes, or None if it is not there."""
@@ -251,7 +305,8 @@ class LocalStorage:
         """Delete a file and the folders it leaves empty; a file that is gone already is no error."""
         path = self.path(uuid)
         try:
-            os.unlink(path)
+            with metrics.timed(Metric.STORAGE_REMOVE):
+                os.unlink(path)
         except FileNotFoundError:
             return
         except OSError as error:
