@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONFIG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test system-packages test lint format fuzz bench conformance clean
+.PHONY: help run setup setup-test system-packages test lint format fuzz soak bench clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ SECONDS ?= 300
 fuzz: setup-test ## Try hostile bytes on every parser for SECONDS each
 	$(BIN)/python tests/fuzz/fuzz_pdu.py --seconds $(SECONDS)
 	$(BIN)/python tests/fuzz/fuzz_scan.py --seconds $(SECONDS)
+
+SOAK_SECONDS ?= 600
+soak: setup-test ## Store, find, move and abort at random for SOAK_SECONDS, then look for what leaked
+	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS)
 
 bench: setup-test ## Measure Ithil and Orthanc side by side (BENCH="--quick", "--full", "--only name")
 	$(BIN)/python -m benchmarks --write-docs $(BENCH)

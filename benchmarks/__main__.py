@@ -22,6 +22,7 @@ from benchmarks.workloads import Bench, Workload, workloads
 _HERE = Path(__file__).resolve().parent
 _PAGE = _HERE.parent / "docs" / "performance.md"
 _FULL_LEVELS = [50_000, 200_000]
+_FULL_SEARCHED = [3_000, 100_000]
 _FULL_LOAD_SECONDS = 600.0
 
 # values[figure][server] are the values of all rounds
@@ -33,7 +34,7 @@ def main() -> int:
     options = _options()
     sizes = QUICK if options.quick else USUAL
     levels = _levels(options, sizes)
-    chosen = workloads(levels)
+    chosen = workloads(levels, _searched(options, sizes))
     if options.list:
         for workload in chosen:
             for figure in workload.figures:
@@ -168,11 +169,14 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="small data, one round: shows that it works, under 2 min"
     )
     parser.add_argument(
-        "--full", action="store_true", help="also 50,000 and 200,000 stored instances: over half an hour"
+        "--full",
+        action="store_true",
+        help="also 50,000 and 200,000 stored instances and 100,000 studies: an hour",
     )
     parser.add_argument(
         "--stored", metavar="N,...", help="measure ingest with these numbers of instances stored"
     )
+    parser.add_argument("--studies", metavar="N,...", help="measure searches among these numbers of studies")
     parser.add_argument("--rounds", type=int, help="how many runs the median is taken of")
     parser.add_argument("--write-docs", action="store_true", help="write the table to docs/performance.md")
     parser.add_argument("--servers", default="orthanc,ithil", help="orthanc, ithil, or both (default)")
@@ -195,6 +199,12 @@ def _levels(options: argparse.Namespace, sizes: Sizes) -> list[int]:
     if options.stored:
         return sorted({int(level) for level in options.stored.split(",")})
     return _FULL_LEVELS if options.full else list(sizes.levels)
+
+
+def _searched(options: argparse.Namespace, sizes: Sizes) -> list[int]:
+    if options.studies:
+        return sorted({int(number) for number in options.studies.split(",")})
+    return _FULL_SEARCHED if options.full else list(sizes.searched)
 
 
 def _wanted(chosen: Sequence[Workload], only: str | None) -> frozenset[str]:

@@ -27,7 +27,8 @@ def main() -> None:
     options = _options()
     sizes = QUICK if options.quick else USUAL
     levels = list(sizes.levels)
-    known = {figure.name: workload for workload in workloads(levels) for figure in workload.figures}
+    chosen = workloads(levels, list(sizes.searched))
+    known = {figure.name: workload for workload in chosen for figure in workload.figures}
     if options.figure not in known:
         sys.exit("no such figure; there are: " + ", ".join(known))
     _RESULTS.mkdir(exist_ok=True)

@@ -189,6 +189,9 @@ def _configuration(directory: Path, http_port: int, dicom_port: int) -> dict[str
         "DicomAet": AE_TITLE,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
         "StableAge": 86400,
     }
 

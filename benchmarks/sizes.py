@@ -22,6 +22,7 @@ class Sizes:
     large_few: Shape
     batch: Shape
     levels: tuple[int, ...]
+    searched: tuple[int, ...]  # numbers of studies in the archives that are searched
     rounds: int
     get_seconds: int
     load_seconds: float
@@ -36,6 +37,7 @@ USUAL = Sizes(
     large_few=Shape(studies=1, series=1, instances=12),  # 48
     batch=Shape(studies=1, series=1, instances=250),  # 1,000
     levels=(10_000,),
+    searched=(3_000,),
     rounds=3,
     get_seconds=5,
     load_seconds=60,
@@ -50,6 +52,7 @@ QUICK = Sizes(
     large_few=Shape(studies=1, series=1, instances=4),  # 16
     batch=Shape(studies=1, series=1, instances=25),  # 100
     levels=(600,),
+    searched=(300,),
     rounds=1,
     get_seconds=1,
     load_seconds=10,

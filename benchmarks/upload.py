@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks.datasets import SMALL_PIXELS, bulk_address
 from benchmarks.storescu import SendFailed
+from benchmarks.study_list import StudyTemplate
 from benchmarks.template import Template
 
 CONNECTIONS = 4
@@ -53,6 +54,15 @@ def upload_bulk(port: int, first: int, count: int, *, seconds: float) -> Uploade
         SendFailed: an upload was refused.
     """
     return _run(port, ["--bulk", str(first), str(count), "--seconds", str(seconds)], seconds + 60)
+
+
+def upload_studies(port: int, first: int, count: int, *, seconds: float) -> Uploaded:
+    """Upload studies ``first`` to ``first + count`` of ``benchmarks.study_list``, and stop after ``seconds``.
+
+    Raises:
+        SendFailed: an upload was refused.
+    """
+    return _run(port, ["--studies", str(first), str(count), "--seconds", str(seconds)], seconds + 60)
 
 
 def _run(port: int, options: list[str], limit: float) -> Uploaded:
@@ -117,12 +127,20 @@ def _main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--bulk", type=int, nargs=2, metavar=("FIRST", "COUNT"))
+    parser.add_argument("--studies", type=int, nargs=2, metavar=("FIRST", "COUNT"))
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no upload after this time")
     options = parser.parse_args()
     shares: list[Iterator[bytes]]
     if options.folder is not None:
         files = [path.read_bytes() for path in sorted(options.folder.rglob("*.dcm"))]
         shares = [iter(files[offset::CONNECTIONS]) for offset in range(CONNECTIONS)]
+    elif options.studies is not None:
+        first, count = options.studies
+        studies = StudyTemplate()
+        shares = [
+            (studies.render(number) for number in range(start, first + count, CONNECTIONS))
+            for start in range(first, first + CONNECTIONS)
+        ]
     else:
         first, count = options.bulk
         template = Template(*SMALL_PIXELS)

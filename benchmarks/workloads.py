@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks import upload, wrk
+from benchmarks import anonymise, archives, retrieving, searches, upload, wrk
 from benchmarks.datasets import PARTS, InstanceSet
 from benchmarks.figures import Figure, Target
 from benchmarks.servers import Server, ServerFailed
@@ -69,8 +69,11 @@ class Workload:
     once: bool = False
 
 
-def workloads(levels: list[int]) -> list[Workload]:
-    """All workloads, in the order of the table; ``levels`` are numbers of stored instances to ingest at."""
+def workloads(levels: list[int], searched: list[int]) -> list[Workload]:
+    """All workloads, in the order of the table.
+
+    ``levels`` are numbers of stored instances to ingest at, ``searched`` numbers of studies to search among.
+    """
     return [
         Workload("start", (Figure("start", "Start, until /system answers", "s"),), _start),
         _stores("store-small-nagle", "small", 1, nodelay=False, target=Target(50)),
@@ -85,6 +88,11 @@ def workloads(levels: list[int]) -> list[Workload]:
         _uploads("upload-small", "small"),
         _uploads("upload-large", "large"),
         Workload("serving", _SERVING, _serve),
+        Workload("archive", _ARCHIVES, _archive),
+        Workload("anonymise", _ANONYMISATION, _anonymise),
+        *(_searches(studies) for studies in searched),
+        _retrieves(nodelay=False),
+        _retrieves(nodelay=True),
         Workload("growth", _growth_figures(levels), _grow, once=True),
     ]
 
@@ -148,12 +156,68 @@ _GETS = (
     Figure("get-instance", "GET /instances/{id}", "/s"),
     Figure("get-simplified-tags", "GET /instances/{id}/simplified-tags", "/s"),
     Figure("get-file", "GET /instances/{id}/file, large (525 KB)", "/s", Target(1)),
+    Figure("get-preview", "GET /instances/{id}/preview, 512 x 512, asked before", "/s"),
+    Figure("new-preview", "GET /instances/{id}/preview, 512 x 512, never asked before", "/s", Target(2)),
 )
 _SERVING = (
     *_GETS,
     Figure("memory-rss", "Memory after storing and serving (RSS)", "MB", Target(1, at_most=True)),
     Figure("memory-pss", "Memory after storing and serving (PSS)", "MB", Target(1, at_most=True)),
 )
+
+
+_NEW_URLS = 50_000  # more than any server answers while it is measured
+
+
+_ARCHIVE_PATHS = {"archive": "/tools/create-archive", "media": "/tools/create-media"}
+_ARCHIVES = (
+    Figure("archive", "ZIP of all large instances (525 KB)", "MB/s", Target(1)),
+    Figure("media", "ZIP with DICOMDIR of all large instances (525 KB)", "MB/s", Target(1)),
+)
+
+
+def _archive(server: Server, bench: Bench, wanted: frozenset[str]) -> Values:
+    """Store the large instances, and draw ZIPs of them."""
+    instances = bench.sets.large
+    send(server, instances.parts, nodelay=True, limit=_SEND_LIMIT)
+    _expect(server, instances.count)
+    return {
+        name: archives.rate(server, instances, path)
+        for name, path in _ARCHIVE_PATHS.items()
+        if name in wanted
+    }
+
+
+_ANONYMISATION = (Figure("anonymise", "Anonymise all large instances (525 KB) in one job", "/s", Target(1)),)
+
+
+def _anonymise(server: Server, bench: Bench, _wanted: frozenset[str]) -> Values:
+    """Store the large instances, and have them anonymised."""
+    instances = bench.sets.large
+    send(server, instances.parts, nodelay=True, limit=_SEND_LIMIT)
+    _expect(server, instances.count)
+    return {"anonymise": anonymise.rate(server, instances)}
+
+
+_MANY_STUDIES = 20_000  # from here on a search must not feel how many there are
+
+
+def _searches(studies: int) -> Workload:
+    target = Target(5) if studies >= _MANY_STUDIES else None
+    return Workload(
+        f"find-{studies}",
+        searches.figures(studies, target),
+        partial(searches.measure, studies=studies),
+        once=True,
+    )
+
+
+def _retrieves(*, nodelay: bool) -> Workload:
+    def measure(server: Server, bench: Bench, wanted: frozenset[str]) -> Values:
+        return retrieving.measure(server, bench.scratch, wanted, nodelay=nodelay)
+
+    name = "retrieve" if nodelay else "retrieve-nagle"
+    return Workload(name, retrieving.figures(nodelay=nodelay), measure, nodelay=nodelay)
 
 
 def _serve(server: Server, bench: Bench, wanted: frozenset[str]) -> Values:
@@ -182,12 +246,15 @@ def fill(server: Server, sets: Sets) -> None:
 
 def get_paths(sets: Sets) -> dict[str, list[str]]:
     """For each GET figure the paths that are asked for in turn."""
-    small = sets.small.instance_ids(200)
+    small, large = sets.small.instance_ids(200), sets.large.instance_ids(100)
     return {
         "get-study": [f"/studies/{study}" for study in sets.small.study_ids()],
         "get-instance": [f"/instances/{instance}" for instance in small],
         "get-simplified-tags": [f"/instances/{instance}/simplified-tags" for instance in small],
-        "get-file": [f"/instances/{instance}/file" for instance in sets.large.instance_ids(100)],
+        "get-file": [f"/instances/{instance}/file" for instance in large],
+        "get-preview": [f"/instances/{instance}/preview" for instance in large],
+        # A URL that is new each time, so that no server can answer from memory.
+        "new-preview": [f"/instances/{large[n % len(large)]}/preview?n={n}" for n in range(_NEW_URLS)],
     }
 
 

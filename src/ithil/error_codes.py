@@ -6,6 +6,8 @@ This module imports nothing of Ithil, so that every part may refuse with a code.
 
 from __future__ import annotations
 
+from typing import Any
+
 INTERNAL_ERROR = -1
 NOT_IMPLEMENTED = 2
 PARAMETER_OUT_OF_RANGE = 3
@@ -34,11 +36,17 @@ EMPTY_REQUEST = 33
 NOT_ACCEPTABLE = 34
 DATABASE_UNAVAILABLE = 36
 CANCELED_JOB = 37
+SSL_INITIALIZATION = 39
 BAD_RANGE = 41
 REVISION = 43
 FORBIDDEN_ACCESS = 45
 DUPLICATE_RESOURCE = 46
 DIRECTORY_OVER_FILE = 2000
+BAD_APPLICATION_ENTITY_TITLE = 2009
+NO_SOP_CLASS_OR_INSTANCE = 2014
+NO_PRESENTATION_CONTEXT = 2015
+DICOM_FIND_UNAVAILABLE = 2016
+DICOM_MOVE_UNAVAILABLE = 2017
 CANNOT_STORE_INSTANCE = 2018
 CREATE_DICOM_NOT_STRING = 2019
 CREATE_DICOM_OVERRIDE_TAG = 2020
@@ -52,6 +60,7 @@ UNKNOWN_MODALITY = 2027
 CANNOT_EXECUTE_LUA = 2031
 CANNOT_ORDER_SLICES = 2040
 ALREADY_EXISTING_TAG = 2042
+DICOM_GET_UNAVAILABLE = 2045
 UNSUPPORTED_MEDIA_TYPE = 3000
 
 MESSAGES = {
@@ -88,6 +97,7 @@ MESSAGES = {
     INCOMPATIBLE_IMAGE_SIZE: "Incompatible size of the images",
     EMPTY_REQUEST: "The request is empty",
     CANCELED_JOB: "This job was canceled",
+    SSL_INITIALIZATION: "Cannot initialize SSL encryption, check out your certificates",
     CANNOT_STORE_INSTANCE: "Cannot store an instance",
     DIRECTORY_OVER_FILE: "The directory to be created is already occupied by a regular file",
     CREATE_DICOM_NOT_STRING: "Only string values are supported when creating DICOM instances",
@@ -103,6 +113,12 @@ MESSAGES = {
     ),
     CREATE_DICOM_PARENT_ENCODING: "Unable to get the encoding of the parent resource",
     UNKNOWN_MODALITY: "Unknown modality",
+    BAD_APPLICATION_ENTITY_TITLE: "Invalid application entity title",
+    NO_SOP_CLASS_OR_INSTANCE: "The SOP class or instance cannot be found in the DICOM instance",
+    NO_PRESENTATION_CONTEXT: "No acceptable presentation context",
+    DICOM_FIND_UNAVAILABLE: "DicomUserConnection: The C-FIND command is not supported by the remote SCP",
+    DICOM_MOVE_UNAVAILABLE: "DicomUserConnection: The C-MOVE command is not supported by the remote SCP",
+    DICOM_GET_UNAVAILABLE: "DicomUserConnection: The C-GET command is not supported by the remote SCP",
     CANNOT_EXECUTE_LUA: "Cannot execute a Lua command",
     CANNOT_ORDER_SLICES: "Unable to order the slices of the series",
     ALREADY_EXISTING_TAG: "Cannot override the value of a tag that already exists",
@@ -147,10 +163,36 @@ class CodedError(Exception):
         code: the code, from which the HTTP status follows.
         details: one sentence for people; never quotes stored values.
         status: an HTTP status other than the one of the code.
+        payload: what else clients' programs are told (`ErrorPayload`), JSON; never quotes stored values.
     """
 
-    def __init__(self, code: int, details: str = "", *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        details: str = "",
+        *,
+        status: int | None = None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(details or MESSAGES.get(code, MESSAGES[INTERNAL_ERROR]))
         self.code = code
         self.details = details
         self.status = STATUSES.get(code, 500) if status is None else status
+        self.payload = payload
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remade, (self.code, self.details, self.status, self.payload)
+
+
+def _remade(code: int, details: str, status: int, payload: dict[str, Any] | None) -> CodedError:
+    """A refusal as it comes out of another process."""
+    return CodedError(code, details, status=status, payload=payload)
+
+
+_LONGEST_NAME = 64
+
+
+def unknown_tag(name: str) -> CodedError:
+    """The refusal of what a client took for the name of a DICOM tag; told again if it is short and printable."""
+    shown = f' "{name}"' if name and len(name) <= _LONGEST_NAME and name.isprintable() else ""
+    return CodedError(UNKNOWN_DICOM_TAG, f"No DICOM tag has the name or number{shown or ' that is given'}")

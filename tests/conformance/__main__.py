@@ -14,10 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conformance.c_store import c_store_differences
+from tests.conformance.find_scp import find_outcomes
 from tests.conformance.pair import SUBJECTS, Outcome, accepted_by_both, run_scenario
+from tests.conformance.retrieve_scp import retrieve_differences
 from tests.conformance.scenarios import SCENARIOS
 
 C_STORE = "C-STORE"
+C_FIND = "C-FIND"
+RETRIEVE = "C-MOVE and C-GET"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,13 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--subject", choices=sorted(SUBJECTS), default="ithil", help="what Orthanc is compared with"
     )
-    parser.add_argument("--only", nargs="+", choices=[*SCENARIOS, C_STORE], help="these scenarios only")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*SCENARIOS, C_STORE, C_FIND, RETRIEVE], help="these scenarios only"
+    )
     parser.add_argument("--purpose", action="store_true", help="list what differs on purpose too")
     chosen = parser.parse_args(arguments)
-    names = chosen.only or [*SCENARIOS, C_STORE]
+    names = chosen.only or [*SCENARIOS, C_STORE, C_FIND, RETRIEVE]
     with tempfile.TemporaryDirectory(prefix="conformance-") as temporary:
         folder = Path(temporary)
-        wants_all = any(name in SCENARIOS and SCENARIOS[name].files is None for name in names)
+        wants_all = any(
+            name == C_FIND or (name in SCENARIOS and SCENARIOS[name].files is None) for name in names
+        )
         files = accepted_by_both(folder / "accepted", chosen.subject) if wants_all else []
         good = True
         for number, name in enumerate(names):
@@ -41,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"== {name}: {len(found)} differ")
                 print("".join(f"  {each}\n" for each in found), end="")
                 good = good and not found
+                continue
+            if name == C_FIND:
+                answered = find_outcomes(folder / "c-find", files, chosen.subject)
+                differ = [str(each) for each in answered if not each.good]
+                print(f"== {name}: {len(answered)} queries, {len(differ)} differ", *differ, sep="\n")
+                good = good and not differ
+                continue
+            if name == RETRIEVE:
+                complaints = retrieve_differences(folder / "retrieve", chosen.subject)
+                print(f"== {name}: {len(complaints)} differ", *complaints, sep="\n")
+                good = good and not complaints
                 continue
             outcomes = run_scenario(folder / str(number), SCENARIOS[name], files, chosen.subject)
             print(_summary(name, outcomes, chosen.purpose), flush=True)

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tests.conformance import zips
 from tests.conformance.line import ABSENT, Ask, Difference, Found
 from tests.servers.web import Answer
 
 COMPARED_HEADERS = ("content-type", "allow", "www-authenticate", "content-disposition", "etag")
 
 _VOLATILE = (
-    (re.compile(r"\b\d{8}T\d{6}\b"), "(time)"),
+    (re.compile(r"\b\d{8}T\d{6}(\.\d{6})?\b"), "(time)"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "(uuid)"),
 )
 _PORTS = {"HttpPort", "DicomPort"}
@@ -72,6 +73,8 @@ def _body(answer: Answer, ask: Ask) -> Any:
             pass
         else:
             return sorted(value, key=_identity) if ask.unordered and isinstance(value, list) else value
+    if kind == "application/zip":
+        return zips.content(answer.body)
     if kind == "application/dicom" or _NOT_TEXT.search(answer.body):
         return answer.body
     try:
@@ -96,6 +99,8 @@ def _stable_json(value: Any, key: str = "") -> Any:
             return _stable(value)
         case int() if key in _PORTS:
             return "(port)"
+        case float() if key == "EffectiveRuntime":
+            return "(seconds)"
         case _:
             return value
 

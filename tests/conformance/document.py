@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from functools import cache
 
 from ithil.rest.routes import table
+from ithil.rest.routing import Router, split
 from ithil.settings.model import Settings
 from ithil.settings.option import Option, options_of
 from tests.conformance.c_store import ON_PURPOSE
 from tests.conformance.everywhere import EVERYWHERE
+from tests.conformance.find_questions import EVERYWHERE as EVERY_ANSWER
+from tests.conformance.find_questions import QUESTIONS
 from tests.conformance.orthanc_routes import ROUTES
 from tests.conformance.scenarios import SCENARIOS
 
@@ -88,13 +91,19 @@ def _routes() -> Iterator[str]:
 
 def _route_row(method: str, path: str, ours: set[str]) -> str:
     key = _key(method, path)
-    if key not in ours:
+    if key not in ours and not (method == "GET" and _only_leads_on(path)):
         status = "not there yet"
     elif key in _BETTER:
         status = f"better: {_BETTER[key]}"
     else:
         status = "same" if is_compared(method, path) else "as documented"
     return f"| `{method} {path}` | {status} |"
+
+
+def _only_leads_on(path: str) -> bool:
+    """Whether a path is answered with the names that can follow, which takes no line in the table."""
+    found = Router(table()).match(split(_PLACE.sub("0", path)))
+    return found is not None and not found.node.routes
 
 
 def is_compared(method: str, path: str) -> bool:
@@ -134,6 +143,9 @@ def _purposes() -> Iterator[str]:
         yield f"- {reason} ({', '.join(f'`{title}`' for title in asked[:2])}{more})"
     yield "\nWith C-STORE:\n"
     yield "\n".join(f"- {reason}" for reason in dict.fromkeys(each.reason for each in ON_PURPOSE)) + "\n"
+    yield f"With C-FIND, of {len(QUESTIONS)} queries:\n"
+    in_queries = [*EVERY_ANSWER, *(each for question in QUESTIONS for each in question.ours)]
+    yield "\n".join(f"- {reason}" for reason in dict.fromkeys(each.reason for each in in_queries)) + "\n"
 
 
 def _options() -> Iterator[str]:

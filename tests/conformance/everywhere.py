@@ -15,7 +15,7 @@ _MAIN_TAGS_ADDED = (
 )
 _MAIN_TAGS_ADDED_SHORT = ("0008,0201", "0040,0244", "0040,0245", "0040,0275")
 
-_NAMES = {("ﾔﾏﾀﾞ^ﾀﾛｳ=;3ED^B@O:=$d$^$@^$?$m$&", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう")}
+_NAMES = [("ﾔﾏﾀﾞ^ﾀﾛｳ=;3ED^B@O:=$d$^$@^$?$m$&", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう")]
 
 EVERYWHERE: tuple[Difference, ...] = (
     Difference("body.Labels", "Labels came with Orthanc 1.12.0.", ours=[], theirs=ABSENT),

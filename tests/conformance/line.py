@@ -75,7 +75,9 @@ Body = bytes | str | Callable[[], bytes] | None
 class Ask:
     """One request.
 
-    In `path` `{study:CT_small}` stands for the public id of that file's study, `{study}` for every study.
+    In `path` `{study:CT_small}` stands for the public id of that file's study, `{study}` for every study;
+    `{job}` is the last job that was asked for of each server, `{job:ended}` waits until that one has ended.
+    `{query}` is the last query of each server to the third one.
     `compare` is `all` (status, headers, body) or `status` where the body is by nature each server's own.
     `ours` lists what differs on purpose; `unordered` compares a JSON list without regard to its order.
     """
@@ -104,7 +106,8 @@ class Ask:
 class Scenario:
     """Lines that are asked in order of one pair of fresh servers with the same configuration and files.
 
-    `files` are uploaded to both before the first line; None means all that both accept.
+    `files` are uploaded to both before the first line; None means all that both accept. With `third`, a third
+    server, an Orthanc with these files, is the modality `third` of both; the modality `dead` is nowhere.
     """
 
     name: str
@@ -112,3 +115,4 @@ class Scenario:
     files: tuple[str, ...] | None = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     user: tuple[str, str] | None = None  # who uploads the files
+    third: tuple[str, ...] | None = None

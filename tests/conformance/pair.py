@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from tests.servers.web import Answer
 
 LEVELS = {"patient": "ParentPatient", "study": "ParentStudy", "series": "ParentSeries", "instance": "ID"}
 QUIET = {"StableAge": 86400}  # no resource becomes stable while it is compared
+_JOB = re.compile(r"\{job(:ended)?\}")
+_QUERY = "{query}"
+JOB_DEADLINE = 60.0  # seconds until a job must have ended
 _PLACE = re.compile(r"\{(patient|study|series|instance)(?::([^}]*))?\}")
 
 
@@ -53,6 +57,8 @@ class Pair:
     peer: DicomServer
     subject: DicomServer
     ids: dict[str, dict[str, str]] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)  # the last job of each server, by its name
+    queries: dict[str, str] = field(default_factory=dict)  # and the last query
 
     @property
     def is_control(self) -> bool:
@@ -61,10 +67,24 @@ class Pair:
 
     def both(self, ask: Ask, path: str) -> tuple[Answer, Answer]:
         """The two answers to `ask` at `path`, Orthanc's first."""
-        content = ask.content()
-        theirs = self.peer.ask(ask.method, path, content, ask.headers, user=ask.user)
-        ours = self.subject.ask(ask.method, path, content, ask.headers, user=ask.user)
+        theirs, ours = (self._ask(server, ask, path) for server in (self.peer, self.subject))
         return theirs, ours
+
+    def _ask(self, server: DicomServer, ask: Ask, path: str) -> Answer:
+        """The answer of one server; `{job}` in `path` is the last job that it was asked for."""
+        place = _JOB.search(path)
+        if place is not None:
+            job = self.jobs[server.folder.name]
+            if place[1]:
+                _wait_for(server, job)
+            path = path.replace(place[0], job)
+        path = path.replace(_QUERY, self.queries.get(server.folder.name, "none"))
+        answer = server.ask(ask.method, path, ask.content(), ask.headers, user=ask.user)
+        if ask.method == "POST" and b'"/jobs/' in answer.body:
+            self.jobs[server.folder.name] = answer.json()["ID"]
+        if ask.method == "POST" and answer.status == 200 and b'"/queries/' in answer.body:
+            self.queries[server.folder.name] = answer.json()["ID"]
+        return answer
 
     def upload(self, names: Sequence[str], user: tuple[str, str] | None = None) -> None:
         """Store the files in both; raises AssertionError if one of them refuses a file."""
@@ -128,6 +148,13 @@ class Pair:
             self.remember(ask.note, answer)
 
 
+def _wait_for(server: DicomServer, job: str) -> None:
+    deadline = time.monotonic() + JOB_DEADLINE
+    while server.get(f"/jobs/{job}").json()["State"] not in ("Success", "Failure"):
+        assert time.monotonic() < deadline, f"a job of {server.name} does not end"
+        time.sleep(0.05)
+
+
 SUBJECTS: dict[str, type[DicomServer]] = {"ithil": Ithil, "orthanc": Orthanc}
 
 
@@ -144,6 +171,27 @@ def running_pair(
     finally:
         peer.kill()  # its orderly end takes seconds and proves nothing here
         other.stop()
+
+
+@contextmanager
+def running_third(folder: Path, files: Sequence[str] | None) -> Iterator[dict[str, object]]:
+    """A third server with these files, and what the configuration of others says of it; {} if None."""
+    if files is None:
+        yield {}
+        return
+    third = Orthanc(folder / "third", {**QUIET, "DicomAet": "THIRD", **_OPEN})
+    place = ["THIRD", "127.0.0.1", third.dicom_port]
+    third.configuration["DicomModalities"] = {"itself": place}
+    try:
+        third.start()
+        for name in files:
+            assert third.upload(content_of(name)).status == 200, f"the third server refuses {name}"
+        yield {"DicomModalities": {"third": place, "dead": ["DEAD", "127.0.0.1", 1]}}
+    finally:
+        third.kill()
+
+
+_OPEN = {f"DicomAlwaysAllow{what}": True for what in ("Echo", "Store", "Find", "Get", "Move")}
 
 
 def accepted_by_both(folder: Path, subject: str = "ithil") -> list[str]:
@@ -163,6 +211,9 @@ def run_scenario(
     folder: Path, scenario: Scenario, files: Sequence[str], subject: str = "ithil"
 ) -> list[Outcome]:
     """All lines of `scenario`, in order, on a fresh pair; `files` is used where it wants all files."""
-    with running_pair(folder, dict(scenario.configuration), subject) as pair:
+    with (
+        running_third(folder, scenario.third) as modalities,
+        running_pair(folder, {**modalities, **scenario.configuration}, subject) as pair,
+    ):
         pair.upload(files if scenario.files is None else scenario.files, scenario.user)
         return [pair.run(ask) for ask in scenario.lines]

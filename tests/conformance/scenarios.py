@@ -3,9 +3,39 @@
 from __future__ import annotations
 
 from tests.conformance.access import ACCESS
+from tests.conformance.annotating import ANNOTATING
+from tests.conformance.archives import ARCHIVING
 from tests.conformance.changing import CHANGING
+from tests.conformance.commitment import COMMITMENT
+from tests.conformance.creating import CREATIONS
+from tests.conformance.editing import EDITING
+from tests.conformance.finding import FINDING
+from tests.conformance.jobs import JOBS
 from tests.conformance.line import Scenario
+from tests.conformance.modalities import ASKING
+from tests.conformance.peers import PEERS
+from tests.conformance.picturing import PICTURING
 from tests.conformance.reading import READING
+from tests.conformance.services import SYSTEM
 from tests.conformance.uploading import UPLOADING
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (*UPLOADING, READING, *CHANGING, *ACCESS)}
+SCENARIOS: dict[str, Scenario] = {
+    each.name: each
+    for each in (
+        *UPLOADING,
+        READING,
+        FINDING,
+        PICTURING,
+        *CHANGING,
+        *ACCESS,
+        JOBS,
+        *ANNOTATING,
+        *CREATIONS,
+        *EDITING,
+        *ARCHIVING,
+        COMMITMENT,
+        *ASKING,
+        PEERS,
+        *SYSTEM,
+    )
+}

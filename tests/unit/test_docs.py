@@ -29,12 +29,46 @@ PROSE = [page for page in PAGES if page.name not in WRITTEN_BY_PROGRAMS]
 
 # Names of the same form as options: fields and values of answers, kinds of changes, a folder.
 NO_OPTIONS = {
+    *(
+        "DicomInstances",
+        "PerformedProcedureSteps",
+        "ScheduledProcedureStepID",
+        "ScheduledProcedureStepStatus",
+    ),
+    *("ScheduledStationAETitle", "ScheduledStepAttributesSequence", "AllowEventReport"),
+    *("OrthancPeerStore", "PullTransfer", "PushTransfer", "RemoteSelf"),
+    *("FirstDelay", "LongestDelay", "UseDicomTls"),
+    *("ArchiveSize", "FailedInstancesCount", "LossyQuality", "SeriesDescription"),
     *("AlreadyStored", "ChangeType", "HttpStatus", "IfChanged", "IsProtected", "IsStable", "MainDicomTags"),
     *("CompletedSeries", "NewInstance", "NewPatient", "NewSeries", "NewStudy", "OrthancStatus"),
-    *("OrthancStorage", "RemainingAncestor", "RequestedTags", "StablePatient", "StableSeries", "StableStudy"),
+    *(
+        "CheckFind",
+        "OrthancStorage",
+        "RemainingAncestor",
+        "RequestedTags",
+        "StablePatient",
+        "StableSeries",
+        "StableStudy",
+    ),
+    *("DicomDiskSize", "DiskSize", "LimitToThisLevelMainDicomTags", "ReconstructFiles"),
+    *("UpdatedAttachment", "UpdatedMetadata"),
+    *("AsFloat", "AsInt", "CaseSensitive", "DicomTag", "InstanceAvailability", "LabelsConstraint"),
+    *("MetadataQuery", "ModalitiesInStudy", "OrderBy", "ParentPatient", "ParentSeries", "ParentStudy"),
+    *("QueryMetadata", "ResponseContent"),
+    *("ErrorCode", "ErrorDescription", "ErrorDetails", "UserData"),
+    *("InterpretBinaryTags", "PrivateCreator"),
+    *("AllowEcho", "AllowFind", "AllowFindWorklist", "AllowGet", "AllowMove", "AllowStorageCommitment"),
+    *("AllowStore", "AllowTranscoding", "CalledAet", "ErrorPayload", "GenericNoUniversalWildcard"),
+    *("GenericNoWildcardInDates", "LocalAet", "RetrieveMethod", "SiemensSyngoCT", "StorageCommitment"),
+    *("TargetAet", "UseDicomTls"),
+    *("AnonymizedFrom", "DeidentificationMethod", "DicomVersion", "KeepLabels", "KeepPrivateTags"),
+    *("KeepSource", "ModifiedFrom", "ModifiedPatient", "ModifiedSeries", "ModifiedStudy", "PatientID"),
+    *("PatientIdentityRemoved", "PatientName", "ProfileOptions", "RemovePrivateTags"),
+    *("RetainDeviceIdentity", "RetainInstitutionIdentity", "RetainLongitudinalFullDates"),
+    *("RetainLongitudinalModifiedDates", "RetainPatientCharacteristics", "RetainUIDs", "StudyInstanceUID"),
 }
 
-COMMANDS = (("serve",), ("check",), ("config",), ("config", "check"))
+COMMANDS = (("serve",), ("check",), ("config",), ("config", "check"), ("openapi",))
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -87,6 +87,7 @@ _ORTHANC_ENCODINGS = {
 ORTHANC_ENCODINGS = frozenset(_ORTHANC_ENCODINGS)
 """The values that Orthanc's option `DefaultEncoding` takes."""
 
+
 def defined_term(encoding: str) -> str:
     """The term of SpecificCharacterSet that stands for one of `ORTHANC_ENCODINGS`, "" for plain ASCII.
 

@@ -98,7 +98,7 @@ def parse_tags(json: dict[str, Any], creator: str = "", *, interpret_binary: boo
         try:
             tag = parse_tag(name)
         except ValueError:
-            raise CodedError(codes.UNKNOWN_DICOM_TAG) from None
+            raise codes.unknown_tag(name) from None
         if tag == PIXEL_DATA:
             raise CodedError(codes.CREATE_DICOM_USE_CONTENT)
         if tag >> 16 <= 2 or not tag & 0xFFFF:

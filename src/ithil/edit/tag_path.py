@@ -54,13 +54,15 @@ def parse_path(text: str) -> TagPath:
     """The path that `text` spells.
 
     Raises CodedError: unknown DICOM tag for a name that no dictionary has, parameter out of range for a
-    sequence without an item number, or a path that is too long or too deep.
+    sequence without an item number, a path that ends in an item, or one that is too long or too deep.
     """
     if len(text) > LONGEST:
         raise _out_of_range("A path to a DICOM tag is too long")
     *parents, last = text.split(".")
     if len(parents) > DEEPEST:
         raise _out_of_range("A path to a DICOM tag passes too many sequences")
+    if last.rstrip().endswith("]"):
+        raise _out_of_range("A path to a DICOM tag must end in a tag, not in an item of a sequence")
     return TagPath(_tag(last), tuple(_parent(step) for step in parents))
 
 
@@ -83,7 +85,7 @@ def _tag(text: str) -> int:
     try:
         return parse_tag(text)
     except ValueError:
-        raise CodedError(codes.UNKNOWN_DICOM_TAG) from None
+        raise codes.unknown_tag(text) from None
 
 
 def _out_of_range(details: str) -> CodedError:

@@ -77,6 +77,8 @@ def _parsed(tag: int, json: Any, creator: str, left: list[int], depth: int) -> V
         return [_item(item, creator, left, depth + 1) for item in items]
     if not isinstance(json, str):
         raise _bad_type(tag)
+    if "\0" in json:
+        raise CodedError(codes.BAD_FILE_FORMAT, f"The value for {format_tag(tag)} holds a NUL")
     if dictionary.tag_vr(tag, creator if is_private(tag) else "") in _BINARY_VRS:
         return _bytes(tag, json)
     return json

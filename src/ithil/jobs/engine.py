@@ -170,6 +170,8 @@ class Engine:
         thread = threading.Thread(target=self._run, args=(run,), name="job", daemon=True)
         with self._lock:
             self._runs[run.me] = (run, thread)
+        if self._stopping.is_set():
+            run.stop()  # `interrupt` may have come too early to know it
         thread.start()
         return True
 
@@ -285,9 +287,9 @@ def _failure(run: Run, error: BaseException) -> Outcome:
     refusal = coded(error)
     if refusal is None:
         # The exception's own words may quote a data set.
-        log.error("A job of kind %s failed: %s", run.type, place(error))
+        log.error("Job %s of kind %s failed: %s", run.id, run.type, place(error))
         return run.outcome(State.FAILURE, error_code=codes.INTERNAL_ERROR)
-    log.warning("A job of kind %s failed with code %d", run.type, refusal.code)
+    log.warning("Job %s of kind %s failed with code %d", run.id, run.type, refusal.code)
     return run.outcome(
         State.FAILURE, error_code=refusal.code, details=refusal.details, payload=refusal.payload
     )

@@ -84,6 +84,8 @@ class Pool:
                             break
                         waiting.append(slot)
                         window.append(slot)
+                    if self._closed:
+                        interrupted()  # the end of the server is no failure of the job
                     worker = self._take(len(busy)) if waiting else None
                     if worker is None:
                         break
@@ -110,14 +112,21 @@ class Pool:
             self._use(-1)
 
     def tidy(self) -> None:
-        """End the processes that have had nothing to do for `IDLE_SECONDS`. Called now and then."""
+        """End the processes that have had nothing to do for `IDLE_SECONDS`, or nothing that anybody wants.
+
+        Called now and then.
+        """
         oldest = time.monotonic() - IDLE_SECONDS
+        ending: list[_Worker] = []
         with self._changed:
             self._reclaim()
-            ending = [worker for worker in self._idle if worker.since < oldest]
-            for worker in ending:
-                self._idle.remove(worker)
-                self._count -= 1
+            for resting in (self._idle, self._left):
+                old = [worker for worker in resting if worker.since < oldest]
+                for worker in old:
+                    resting.remove(worker)
+                self._count -= len(old)
+                ending += old
+            self._changed.notify_all()
         for worker in ending:
             worker.kill()
 
@@ -204,6 +213,7 @@ class Pool:
         with self._changed:
             self._at_work.discard(worker)
             if not self._closed:
+                worker.since = time.monotonic()
                 self._left.append(worker)
                 return
         self._drop(worker)

@@ -128,3 +128,18 @@ def test_an_edit_in_place_that_was_broken_off(archive: Archive, dies_at: int) ->
     found = resources.read(archive, Level.STUDY, study)
     assert found is not None
     assert found.main_tags[0x00081030] == "corrected"
+
+
+@pytest.mark.parametrize("dies_at", [1, 4])
+def test_a_job_that_is_broken_off_names_what_it_leaves(archive: Archive, dies_at: int) -> None:
+    job, _, _ = job_of(archive, parse_modification({}, Level.STUDY))
+    task = BrokenTask(archive, job, {}, dies_at)
+    with pytest.raises(Interrupted):
+        ModificationKind().run(task)
+    made = task.content["ID"]
+    assert task.content["Type"] == "Study"
+    assert task.content["Path"] == f"/studies/{made}"
+    assert task.content["PatientID"] == resources.list_ids(archive, Level.PATIENT)[0]
+    left = resources.descendants(archive, Level.STUDY, made, Level.INSTANCE)
+    assert left is not None
+    assert dies_at <= len(left) < COUNT

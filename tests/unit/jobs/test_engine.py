@@ -5,16 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.archive.places import Place
+from tests.unit.archive.places import Place, image, put
 from tests.unit.jobs.conftest import StartEngine, eventually, until
-from tests.unit.jobs.kinds import Gated
+from tests.unit.jobs.kinds import Gated, kinds
 
 from ithil import error_codes as codes
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ReadOnly
+from ithil.archive.export.stream import Wish
+from ithil.archive.index import job_outputs
+from ithil.archive.index.job_outputs import OutputRow
+from ithil.archive.sweeps import remove_files
 from ithil.error_codes import CodedError
 from ithil.jobs import queue
+from ithil.jobs.engine import Engine
+from ithil.jobs.kinds.archive import arguments
 from ithil.jobs.model import State
+from ithil.jobs.run import Run
 
 
 def tried(folder: Path) -> list[int]:
@@ -220,6 +227,49 @@ def test_outputs_stay_until_the_job_goes(place: Place, start_engine: StartEngine
     assert queue.output(archive, jobs[2], "archive") is None
     assert queue.get(archive, jobs[2]) is None
     assert not queue.delete(archive, jobs[2])
+
+
+def test_an_output_stays_when_its_commit_is_tried_again(archive: Archive) -> None:
+    """A connection that breaks off after the commit has the transaction run once more."""
+    job = queue.submit(archive, "Archive", {})
+    writer = archive.storage.writer()
+    writer.write(b"text")
+    writer.finish()
+    row = OutputRow("archive", writer.uuid, writer.size, "application/zip", "archive.zip")
+    for _ in range(2):
+        archive.index.write(lambda session: job_outputs.add(session, job, row, 0.0))
+    remove_files(archive, "sweeper", delay=0.0)
+    assert queue.output(archive, job, "archive") == row
+    assert archive.storage.read(writer.uuid) == b"text"
+
+
+def test_the_name_of_an_archive_may_hold_anything(archive: Archive) -> None:
+    study = put(archive, image()).study
+    job = queue.submit(archive, "Archive", arguments([study], Wish(), "a\0b.zip"))
+    Engine(archive).run_one()
+    found = queue.output(archive, job, "archive")
+    assert found is not None
+    assert found.filename == "ab.zip"
+
+
+def test_a_job_that_is_taken_while_the_engine_stops_goes_back(
+    archive: Archive, gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = queue.submit(archive, "Gated", {"count": 2})
+    engine = Engine(archive, kinds(gated))
+    take = engine._taken
+
+    def taken() -> Run | None:
+        run = take()
+        engine.interrupt()
+        return run
+
+    monkeypatch.setattr(engine, "_taken", taken)
+    engine.start()
+    assert gated.started.acquire(timeout=30)
+    gated.gate.release()
+    assert eventually(archive, job, State.PENDING).content == {"Done": 1}
+    engine.stop(10)
 
 
 def test_only_finished_jobs_can_be_deleted(archive: Archive) -> None:

@@ -125,6 +125,15 @@ def test_waiting_can_be_interrupted(pool: Pool) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_job_that_must_stop_does_not_fail_by_the_closed_pool(pool: Pool) -> None:
+    def interrupted() -> None:
+        raise Interrupted
+
+    pool.close()
+    with pytest.raises(Interrupted):
+        list(pool.each(compute, [1], interrupted=interrupted))
+
+
 def test_jobs_share_the_processes(pool: Pool) -> None:
     """A job with endless work does not keep another one from ending."""
     stop = threading.Event()
@@ -150,6 +159,27 @@ def test_processes_end_when_they_have_nothing_to_do(pool: Pool, monkeypatch: pyt
     pool.tidy()
     until(lambda: children() == 0, "the processes are gone")
     assert list(pool.each(compute, [1])) == [2]
+
+
+def test_a_process_that_hangs_after_its_consumer_has_gone_is_ended(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each codec that never returns would take a place of the pool for ever."""
+    stopped = threading.Event()
+
+    def interrupted() -> None:
+        if stopped.is_set():
+            raise Interrupted
+
+    threading.Timer(0.5, stopped.set).start()
+    with pytest.raises(Interrupted):
+        list(pool.each(compute, ["slow"], interrupted=interrupted))
+    pool.tidy()
+    assert children() == 1
+    monkeypatch.setattr("ithil.jobs.pool.IDLE_SECONDS", 0.0)
+    pool.tidy()
+    assert children() == 0
+    assert list(pool.each(compute, [1, 2, 3])) == [2, 4, 6]
 
 
 def test_closing_ends_what_still_computes(pool: Pool) -> None:

@@ -62,7 +62,6 @@ def test_defaults_are_the_same_whether_loaded_or_made() -> None:
         ("HttpBindAddresses", ["example.org"], "an array of IP addresses", "an array"),
         ("DicomModalities", [], "an object", "an array"),
         ("PostgreSQL", True, "an object", "a boolean"),
-        ("UserMetadata", {"a": 12}, "integers from 1024 to 65535", "an object"),
         ("UserMetadata", {"a": 1024, "b": 1024}, "no number stands twice", "an object"),
         ("RegisteredUsers", {"a:b": "x"}, "no colon", "an object"),
         ("RegisteredUsers", {"a": 1}, "an object of strings", "an object"),
@@ -85,6 +84,31 @@ def test_a_wrong_type_or_value_stops_the_start(option: str, value: Any, allowed:
     assert allowed in message
     assert f"but it is {kind}" in message
     assert message.endswith("(set in the command line)")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "found"),
+    [
+        ("UserMetadata", {"a": 12}, '"a" has 12'),
+        ("UserMetadata", {"fine": 1024, "a": 70000}, '"a" has 70000'),
+        ("UserMetadata", {"a": "1024"}, '"a" has no integer'),
+        ("UserMetadata", {"a/b": 1024}, '"a/b" has one'),
+        ("UserContentType", {"report": [1000, "text/plain"]}, '"report" has 1000'),
+        ("UserContentType", {"report": [1024]}, '"report" is another array'),
+        ("UserContentType", {"report": [1024, 3]}, '"report" is another array'),
+        ("UserContentType", {"report": True}, '"report" has no integer'),
+        ("UserContentType", {"report": [1024, "a/b\r\nX: y"]}, 'the MIME type of "report"'),
+        ("UserContentType", {"report": [1024, "a/b\n"]}, 'the MIME type of "report"'),
+        ("UserContentType", {"a/b": [1024, "text/plain"]}, '"a/b" has one'),
+    ],
+)
+def test_a_wrong_entry_is_named(option: str, value: Any, found: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _load(**{option: value})
+    message = str(caught.value)
+    assert f", but {found}" in message
+    assert "it is an object" not in message
+    assert ("without slashes" if "/b" in next(iter(value)) else "integers from 1024 to 65535") in message
 
 
 def test_an_error_names_the_nested_option_and_the_file(tmp_path: Path) -> None:
@@ -116,7 +140,7 @@ def test_a_secret_is_never_quoted_in_an_error() -> None:
         ({"PostgreSQL": {"EnableStorage": True}}, "PostgreSQL.EnableStorage"),
         ({"AwsS3Storage": {"BucketName": "b"}}, "AwsS3Storage.BucketName"),
         ({"Authorization": {"WebServiceRootUrl": "http://a/"}}, "Authorization.WebServiceRootUrl"),
-        ({"DicomTlsEnabled": True}, "DicomTlsEnabled"),
+        ({"DicomTlsEnabled": True}, "DicomTlsCertificate"),
     ],
 )
 def test_what_must_not_start_does_not(options: dict[str, Any], named: str) -> None:
@@ -167,13 +191,13 @@ def test_secure_settings_are_not_flagged() -> None:
 
 def test_what_is_set_but_not_honoured_is_named_once_with_its_reason() -> None:
     settings = _load(
-        WebDavEnabled=True, MaximumStorageSize=10, MaximumPatientCount=5, Worklists={"Enable": True}
+        WebDavEnabled=True, MaximumStorageSize=10, MaximumPatientCount=5, Housekeeper={"Enable": True}
     )
     found = [warning for warning in settings.warnings if "not honoured" in warning]
     assert len(found) == 1
     assert "MaximumStorageSize, MaximumPatientCount (quotas" in found[0]
     assert "WebDavEnabled (WebDAV" in found[0]
-    assert "Worklists.Enable (worklists" in found[0]
+    assert "Housekeeper.Enable (the housekeeper" in found[0]
 
 
 def test_what_is_not_set_or_asks_for_nothing_is_not_named() -> None:

@@ -29,7 +29,8 @@ _MEGABYTE = 1024 * 1024
 
 def arguments(resources: Sequence[str], wish: Wish, filename: str = "") -> dict[str, Any]:
     """The arguments of a job for these resources; `filename` is how clients should call the ZIP."""
-    return {"Resources": list(resources), "Wish": asdict(wish), "Filename": filename}
+    # PostgreSQL stores no NUL, and the name is only stored when all the work is done.
+    return {"Resources": list(resources), "Wish": asdict(wish), "Filename": filename.replace("\0", "")}
 
 
 def content(archive: Archive, selection: Selection, wish: Wish) -> dict[str, Any]:

@@ -11,7 +11,7 @@ Of large instances only the head is edited; the pixel data is copied from file t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -54,12 +54,17 @@ Made = dict[Level, dict[str, str]]
 """The resources that a job has made, with the one that each was made from, by level."""
 
 
-def run(task: Task, *, instances: bool = False) -> Made:
+Tell = Callable[[Made], None]
+"""Told of what is made so far, or surely will be, before each save."""
+
+
+def run(task: Task, *, instances: bool = False, tell: Tell | None = None) -> Made:
     """Edit what is left to be edited, and bring the books in order. Gives what was made.
 
-    With `instances` the made instances are remembered as well, else only their parents.
+    With `instances` the made instances are remembered as well, else only their parents. `tell` is called before
+    anything is stored, so that a job which is broken off names what it leaves.
     """
-    work = _Work(task, tuple(Level) if instances else _PARENTS)
+    work = _Work(task, tuple(Level) if instances else _PARENTS, tell)
     phases = (work.edit, work.delete_sources, work.finish)
     for phase in phases[task.checkpoint.get("Phases", 0) :]:
         phase()
@@ -81,8 +86,9 @@ _Outcome = tuple[Original | None, StoreResult | Exception]
 
 
 class _Work:
-    def __init__(self, task: Task, levels: tuple[Level, ...]) -> None:
+    def __init__(self, task: Task, levels: tuple[Level, ...], tell: Tell | None = None) -> None:
         self.task = task
+        self.tell = tell
         self.archive = task.archive
         self.arguments = EditArguments.from_json(task.arguments)
         self.editor = compiled(self.arguments.recipe)
@@ -107,6 +113,8 @@ class _Work:
         self.renamed = self._names_of_all()
         if self.arguments.keep_labels:
             self.labels = self._labels_of_all()
+        if self.tell is not None and not self.made[Level.PATIENT]:
+            self.tell(self._expected(ids[done:]))
         with closing(self._outcomes(ids[done:])) as outcomes:
             for original, result in outcomes:
                 self._count(original, result)
@@ -123,7 +131,18 @@ class _Work:
             ids = _ids(result)
             for level, made in self.made.items():
                 made.setdefault(ids[level], original.ids[level])
+            if self.tell is not None:
+                self.tell(self.made)
         checkpoint["Done"] += 1
+
+    def _expected(self, ids: Sequence[str]) -> Made:
+        """What the first instance that is still there will belong to; nothing is stored yet."""
+        found = (originals.original(self.archive, each) for each in ids)
+        original = next((each for each in found if each is not None), None)
+        if original is None:
+            return {level: {} for level in Level}
+        made = self._ids_of(original)
+        return {level: {made[level]: original.ids[level]} for level in Level}
 
     def _outcomes(self, ids: Sequence[str]) -> Generator[_Outcome, None, None]:
         """What became of each instance, in their order; `AT_ONCE` of them are on their way."""
@@ -256,9 +275,17 @@ class _Work:
         if by_rule and all(recipe.renews(tag) for tag in IDENTIFIERS):
             return {}
         names: dict[str, str] = {}
+        made: set[str] = set()
         for each in self.arguments.instances:
             original = originals.original(self.archive, each)
             if original is not None:
+                new = self._made_of(original)
+                if new in made and not self.arguments.keep_source:
+                    # One would take the place of the other, and then both sources be deleted.
+                    raise CodedError(
+                        codes.CANNOT_STORE_INSTANCE, "Several instances would get the same identifiers"
+                    )
+                made.add(new)
                 for tag, old in (
                     (STUDY_INSTANCE_UID, original.study_uid),
                     (SERIES_INSTANCE_UID, original.series_uid),
@@ -299,16 +326,21 @@ class _Work:
     def _is_in_place(self, instance: str) -> bool:
         """Whether the edited form of an instance has taken its place."""
         original = originals.original(self.archive, instance)
-        if original is None:
-            return False
+        return original is not None and self._made_of(original) == instance
+
+    def _made_of(self, original: Original) -> str:
+        """The public id of the edited form of an instance."""
+        return self._ids_of(original)[Level.INSTANCE]
+
+    def _ids_of(self, original: Original) -> tuple[str, str, str, str]:
+        """The public ids of the edited form of an instance and of its parents."""
         new = self.editor.new_identifier
-        made = public_ids(
+        return public_ids(
             new(PATIENT_ID, original.patient_id),
             new(STUDY_INSTANCE_UID, original.study_uid),
             new(SERIES_INSTANCE_UID, original.series_uid),
             new(SOP_INSTANCE_UID, original.sop_uid),
         )
-        return made[Level.INSTANCE] == instance
 
     def finish(self) -> None:
         """Bring the rows of parents that were edited in place in order, and log what was made."""

@@ -32,11 +32,15 @@ class ModificationKind:
     def run(self, task: Task) -> None:
         """See `JobKind`."""
         bulk = bool(task.arguments[_BULK])
-        made = editing.run(task, instances=bulk)
         if bulk:
-            task.content["Resources"] = _resources(made)
-        else:
-            task.content.update(_resource(made, Level(task.arguments["Level"])))
+            task.content["Resources"] = _resources(editing.run(task, instances=True))
+            return
+        level = Level(task.arguments["Level"])
+
+        def tell(made: Made) -> None:
+            task.content.update(_resource(made, level))
+
+        tell(editing.run(task, tell=tell))
 
 
 def _resource(made: Made, level: Level) -> dict[str, Any]:
