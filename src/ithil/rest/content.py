@@ -13,7 +13,6 @@ from ithil.archive import retrieve
 from ithil.archive.model import Attachment
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import parse_tag
-from ithil.error_codes import CodedError
 from ithil.rest import answers
 from ithil.rest.answers import Answer, FilePart
 from ithil.rest.header import PixelData, dicom_file, find_instance, read_header, read_whole

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ithil import error_codes as codes
 from ithil.archive import headers
 from ithil.dicom import dataset, tags_format
-from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import CodedError
 from ithil.rest import answers
 from ithil.rest.answers import Answer
 from ithil.rest.header import find_instance, read_whole, start_of_file
 from ithil.rest.request import RestRequest, boolean
+from ithil.rest.requested_tags import known_tag
 from ithil.rest.resource_json import tag_format
 from ithil.rest.routing import Parameter, Route
 
@@ -94,11 +94,3 @@ def ignored_lengths(request: RestRequest) -> list[int]:
 def tag_list(text: str, separator: str) -> list[int]:
     """Tags by name or number. Raises CodedError (unknown DICOM tag)."""
     return [known_tag(item.strip()) for item in text.split(separator) if item.strip()]
-
-
-def known_tag(name: str) -> int:
-    """The tag of that name or number. Raises CodedError (unknown DICOM tag)."""
-    try:
-        return parse_tag(name)
-    except ValueError as error:
-        raise codes.unknown_tag(name) from error

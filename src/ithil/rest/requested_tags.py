@@ -17,11 +17,11 @@ from ithil.archive.archive import Archive
 from ithil.archive.errors import FileMissing
 from ithil.archive.model import Resource
 from ithil.dicom.dataset import Dataset
+from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format, format_dataset, format_values
 from ithil.error_codes import CodedError
 from ithil.rest.header import read_header
-from ithil.rest.instance_tags import known_tag
 
 MOST_TAGS = 1000
 _CHARACTER_SET = 0x00080005
@@ -86,3 +86,11 @@ class RequestedTags:
             for name in format_values({_CHARACTER_SET: ""}, form):
                 found.pop(name, None)
         return found
+
+
+def known_tag(name: str) -> int:
+    """The tag of that name or number. Raises CodedError (unknown DICOM tag)."""
+    try:
+        return parse_tag(name)
+    except ValueError as error:
+        raise codes.unknown_tag(name) from error

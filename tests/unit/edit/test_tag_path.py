@@ -51,7 +51,7 @@ def test_a_path_leads_into_the_items_of_a_sequence(text: str, item: int) -> None
             (text, codes.UNKNOWN_DICOM_TAG)
             for text in ("", "Nope", "patientname", "0010,001", "()", "[0].x.")
         ),
-        ("OtherPatientIDsSequence[0]", codes.UNKNOWN_DICOM_TAG),
+        ("OtherPatientIDsSequence[0]", codes.PARAMETER_OUT_OF_RANGE),
         ("OtherPatientIDsSequence[0].", codes.UNKNOWN_DICOM_TAG),
         ("OtherPatientIDsSequence.PatientID", codes.PARAMETER_OUT_OF_RANGE),
         ("OtherPatientIDsSequence[-1].PatientID", codes.PARAMETER_OUT_OF_RANGE),
