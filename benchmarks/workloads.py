@@ -155,6 +155,8 @@ _GETS = (
     Figure("get-study", "GET /studies/{id}", "/s", Target(1)),
     Figure("get-instance", "GET /instances/{id}", "/s"),
     Figure("get-simplified-tags", "GET /instances/{id}/simplified-tags", "/s"),
+    Figure("get-tags", "GET /instances/{id}/tags of 1,000 instances in turn", "/s"),
+    Figure("new-tags", "GET /instances/{id}/tags of 1,000 instances, never asked before", "/s"),
     Figure("get-file", "GET /instances/{id}/file, large (525 KB)", "/s", Target(1)),
     Figure("get-preview", "GET /instances/{id}/preview, 512 x 512, asked before", "/s"),
     Figure("new-preview", "GET /instances/{id}/preview, 512 x 512, never asked before", "/s", Target(2)),
@@ -245,15 +247,20 @@ def fill(server: Server, sets: Sets) -> None:
 
 
 def get_paths(sets: Sets) -> dict[str, list[str]]:
-    """For each GET figure the paths that are asked for in turn."""
+    """For each GET figure the paths that are asked for in turn.
+
+    `new-...` have a URL that is new each time, so that no server can answer from memory.
+    """
     small, large = sets.small.instance_ids(200), sets.large.instance_ids(100)
+    thousand = sets.small.instance_ids(1000)
     return {
         "get-study": [f"/studies/{study}" for study in sets.small.study_ids()],
         "get-instance": [f"/instances/{instance}" for instance in small],
         "get-simplified-tags": [f"/instances/{instance}/simplified-tags" for instance in small],
+        "get-tags": [f"/instances/{instance}/tags" for instance in thousand],
+        "new-tags": [f"/instances/{thousand[n % len(thousand)]}/tags?n={n}" for n in range(_NEW_URLS)],
         "get-file": [f"/instances/{instance}/file" for instance in large],
         "get-preview": [f"/instances/{instance}/preview" for instance in large],
-        # A URL that is new each time, so that no server can answer from memory.
         "new-preview": [f"/instances/{large[n % len(large)]}/preview?n={n}" for n in range(_NEW_URLS)],
     }
 

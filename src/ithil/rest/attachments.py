@@ -17,7 +17,7 @@ from ithil.rest import answers
 from ithil.rest.answers import Answer, FilePart
 from ithil.rest.metadata import forbidden, resource_of, user_number
 from ithil.rest.names import DICOM
-from ithil.rest.ranges import requested_range
+from ithil.rest.ranges import range_header, requested_range
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import attachment_json
 from ithil.rest.revisions import expected_version, version_to_delete
@@ -235,7 +235,8 @@ def _part(
     *,
     raw: bool,
 ) -> Answer:
-    wanted = requested_range(request.headers.get("range"), size)
+    tag = answers.etag(file.revision, file.uncompressed_md5)
+    wanted = requested_range(range_header(request.headers, tag), size)
     if wanted is None:
         return Answer(FilePart(file, 0, size, raw), content_type, headers=headers)
     start, end = wanted

@@ -15,7 +15,7 @@ from ithil.rest import answers
 from ithil.rest.answers import Answer
 from ithil.rest.attachments import data
 from ithil.rest.names import DICOM
-from ithil.rest.ranges import requested_range
+from ithil.rest.ranges import range_header, requested_range
 from ithil.rest.request import RestRequest, unsigned
 from ithil.rest.routing import Parameter, Route
 
@@ -84,7 +84,7 @@ def transcode_file(archive: Archive, file: Attachment, syntax: str, quality: int
 def _bytes(request: RestRequest, content: bytes, filename: str) -> Answer:
     """Bytes that are in memory, or the part of them that `Range` asks for."""
     headers = answers.disposition(filename)
-    wanted = requested_range(request.headers.get("range"), len(content))
+    wanted = requested_range(range_header(request.headers, None), len(content))
     if wanted is None:
         return Answer(content, DICOM_TYPE, headers=headers)
     start, end = wanted

@@ -21,7 +21,7 @@ from ithil.jobs import queue
 from ithil.jobs.model import Job, State
 from ithil.rest import answers
 from ithil.rest.answers import JSON, Answer, FilePart, Stream
-from ithil.rest.ranges import requested_range
+from ithil.rest.ranges import range_header, requested_range
 from ithil.rest.request import RestRequest, boolean
 from ithil.rest.routing import Parameter, Route
 
@@ -152,7 +152,7 @@ def get_output(request: RestRequest) -> Answer:
         **answers.disposition(request.query.get("filename") or found.filename),
         "Accept-Ranges": "bytes",
     }
-    wanted = requested_range(request.headers.get("range"), found.size)
+    wanted = requested_range(range_header(request.headers, None), found.size)
     if wanted is None:
         return Answer(FilePart(file, 0, found.size), found.media_type, headers=headers)
     start, end = wanted

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
 
 _ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*\Z")
+
+
+def range_header(headers: Mapping[str, str], tag: str | None) -> str | None:
+    """The header `Range`, or None if it holds for another version than `tag` (`If-Range`, RFC 9110 13.1.5)."""
+    condition = headers.get("if-range")
+    if condition is not None and condition.strip() != tag:
+        return None
+    return headers.get("range")
 
 
 def requested_range(header: str | None, size: int) -> tuple[int, int] | None:

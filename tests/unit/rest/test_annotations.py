@@ -258,3 +258,12 @@ def test_a_read_only_archive_has_none_of_these_routes(make_client: MakeClient, c
         assert client.request(method, url).status_code == 405
     for url in ("/tools/bulk-delete", "/tools/reconstruct"):
         assert client.post(url).status_code == 404
+
+
+def test_a_range_of_another_version_is_answered_with_the_whole(client: Client, ct: bytes) -> None:
+    path = client.post("/instances", content=ct).json()["Path"] + "/attachments/dicom/data"
+    tag = client.get(path).headers["ETag"]
+    part = client.get(path, headers={"Range": "bytes=0-3", "If-Range": tag})
+    assert (part.status_code, part.content) == (206, ct[:4])
+    whole = client.get(path, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
+    assert (whole.status_code, whole.content) == (200, ct)
