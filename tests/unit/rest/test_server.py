@@ -132,7 +132,7 @@ def test_any_value_becomes_xml(value: Any) -> None:
 
 
 def test_every_code_has_a_message_and_a_sensible_status() -> None:
-    known = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, int)}
+    known = {value for name, value in vars(codes).items() if name[0].isupper() and isinstance(value, int)}
     assert known == set(codes.MESSAGES)
     assert set(codes.STATUSES) <= known
     assert all(400 <= status < 600 for status in codes.STATUSES.values())
