@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ithil.archive import clock
 from ithil.archive.archive import Archive
 from ithil.archive.changes import MAXIMUM_LIMIT
 from ithil.archive.errors import ReadOnly
 from ithil.archive.index import exports as rows
+from ithil.archive.index.statement import Session
 from ithil.archive.model import Exports
 from ithil.dicom.level import Level
 
 
-def record(archive: Archive, level: Level, public_id: str, remote_modality: str) -> None:
-    """Note that a resource was sent to a modality or a peer of that name.
+def record(archive: Archive, sent: Mapping[str, Level], remote_modality: str) -> None:
+    """Note that resources, by id with their levels, were sent to a modality or a peer of that name.
 
-    Does nothing unless `LogExportedResources` is on, in a read-only archive, or if the resource has gone
-    since. Raises IndexUnavailable.
+    Does nothing unless `LogExportedResources` is on, or in a read-only archive; what has gone since is passed
+    over. Raises IndexUnavailable.
     """
     if not archive.settings.log_exported_resources or archive.settings.read_only:
         return
     _, date = clock.now()
     modality = remote_modality.replace("\0", "")
-    archive.index.write(lambda session: rows.add(session, level, public_id, modality, date))
+
+    def add(session: Session) -> None:
+        for public_id, level in sent.items():
+            rows.add(session, level, public_id, modality, date)
+
+    archive.index.write(add)
 
 
 def page(archive: Archive, since: int = 0, limit: int = 100, last: bool = False) -> Exports:

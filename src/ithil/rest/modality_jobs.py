@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ithil import error_codes as codes
-from ithil.archive import exports, remotes, resources
-from ithil.archive.archive import Archive
+from ithil.archive import exports, remotes
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.rest import json_body
@@ -16,6 +14,7 @@ from ithil.rest import modality_body as read
 from ithil.rest.answers import Answer
 from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.modalities import LOCAL_AET, TIMEOUT, modality_of
+from ithil.rest.named_resources import MOST_RESOURCES, named
 from ithil.rest.request import RestRequest
 from ithil.rest.routing import Field, Route
 from ithil.services import retrieve_jobs, store_job
@@ -28,8 +27,6 @@ from ithil.services.store_job import MODALITY_STORE, StoreWish
 from ithil.settings import Modality
 from ithil.settings.option import WrongValue
 from ithil.settings.remotes import parse_modality
-
-MOST_RESOURCES = 100_000
 
 JOB_FIELDS = (
     Field("Synchronous", "boolean", "Whether the answer waits for the result; true if absent"),
@@ -45,7 +42,6 @@ _RETRIEVED = (
     TIMEOUT,
     *JOB_FIELDS,
 )
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}\Z")
 
 Handler = Callable[[RestRequest], Answer | Awaitable[Answer]]
 
@@ -99,12 +95,12 @@ def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
     """`POST /modalities/{id}/store`."""
     archive = request.context.archive
     modality = modality_of(request)
-    body = _store_body(request)
+    found = named(request)
+    body = found.body
     fields = parse_job_fields(body, synchronous=True)
-    named = [(one, _level_of(archive, one)) for one in _resources(body)]
     wish = StoreWish(
         modality=_elsewhere(modality, body),
-        instances=_instances(archive, named),
+        instances=found.instances,
         local_aet=read.title(body, "LocalAet", codes.BAD_PARAMETER_TYPE),
         called_aet=read.title(body, "CalledAet", codes.BAD_PARAMETER_TYPE),
         move_originator=_originator(body),
@@ -113,50 +109,9 @@ def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
         commitment=json_body.boolean(body, "StorageCommitment", False),
         name=request.arguments["id"],
     )
-    for one, level in named:
-        exports.record(archive, level, one, request.arguments["id"])
-    shown = store_job.content(archive, wish, [one for one, _ in named])
+    exports.record(archive, found.resources, request.arguments["id"])
+    shown = store_job.content(archive, wish, list(found.resources))
     return run_job(request, MODALITY_STORE, store_job.arguments(wish), fields, content=shown)
-
-
-def _store_body(request: RestRequest) -> dict[str, Any]:
-    """The body as an object; the id of a resource, or an array of them, stands for one."""
-    text = request.body.decode("latin-1").strip()
-    value: Any = text if _ID.match(text) else read.json(request)
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list):
-        value = {"Resources": value}
-    if not isinstance(value, dict):
-        raise read.bad("The body must be the id of a resource, an array of ids, or a JSON object")
-    return value
-
-
-def _resources(body: dict[str, Any]) -> list[str]:
-    value = body.get("Resources")
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise read.bad('The field "Resources" must be an array of strings')
-    if len(value) > MOST_RESOURCES:
-        raise read.bad(f"At most {MOST_RESOURCES} resources can be sent at once")
-    if not all(_ID.match(one) for one in value):
-        raise read.bad("Not the id of a resource")
-    return list(dict.fromkeys(value))
-
-
-def _level_of(archive: Archive, public_id: str) -> Level:
-    found = resources.levels_of(archive, [public_id]).get(public_id)
-    if found is None:
-        raise CodedError(codes.UNKNOWN_RESOURCE, "There is no resource with this id")
-    return found
-
-
-def _instances(archive: Archive, named: list[tuple[str, Level]]) -> list[str]:
-    """The instances below the resources, each once."""
-    found: dict[str, None] = {}
-    for public_id, level in named:
-        below = resources.descendants(archive, level, public_id, Level.INSTANCE)
-        found.update(dict.fromkeys(below or ()))
-    return list(found)
 
 
 def _elsewhere(modality: Modality, body: dict[str, Any]) -> Modality:

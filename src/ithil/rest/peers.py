@@ -143,8 +143,7 @@ def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
         permissive=fields.permissive,
     )
     shown = peers.content(archive, wish, list(found.resources))
-    for one, level in found.resources.items():
-        exports.record(archive, level, one, name)
+    exports.record(archive, found.resources, name)
     return run_job(request, PEER_STORE, peers.arguments(wish), fields, content=shown)
 
 

@@ -66,7 +66,7 @@ def handle(call: Call, command: Command, data_set: bytes | None, responder: Resp
                         break
                     tally.add(sent)
                     if sent.succeeded:
-                        exports.record(archive, Level.INSTANCE, sent.instance, name)
+                        exports.record(archive, {sent.instance: Level.INSTANCE}, name)
                     cancelled = responder.is_cancelled()
                     if cancelled:
                         break

@@ -169,7 +169,7 @@ class Router:
             delivery.attempts += 1
             delivery.state, delivery.job = DeliveryState.SENDING, job.id
             if self._move(delivery, DeliveryState.WAITING, place, delivery, job):
-                exports.record(archive, Level.STUDY, delivery.study, _destination(delivery))
+                exports.record(archive, {delivery.study: Level.STUDY}, _destination(delivery))
         return len(waiting) == free
 
     def _job(self, delivery: Delivery) -> NewJob:

@@ -12,7 +12,7 @@ from ithil.dicom.level import Level
 
 def test_nothing_is_logged_unless_asked_for(archive: Archive) -> None:
     put(archive, image())
-    exports.record(archive, Level.STUDY, ids_of(archive)[Level.STUDY], "PACS")
+    exports.record(archive, {ids_of(archive)[Level.STUDY]: Level.STUDY}, "PACS")
     assert exports.page(archive).exports == []
 
 
@@ -21,8 +21,8 @@ def test_entries_have_the_identifiers_down_to_their_level(place: Place) -> None:
     put(archive, image())
     public_ids = ids_of(archive)
     for level in Level:
-        exports.record(archive, level, public_ids[level], "PACS")
-    exports.record(archive, Level.STUDY, "nope", "PACS")
+        exports.record(archive, {public_ids[level]: level}, "PACS")
+    exports.record(archive, {"nope": Level.STUDY}, "PACS")
     found = exports.page(archive)
     assert found.done
     assert [(export.level, export.id) for export in found.exports] == list(
@@ -44,7 +44,7 @@ def test_pages_and_clearing(place: Place) -> None:
     put(archive, image())
     study = ids_of(archive)[Level.STUDY]
     for number in range(3):
-        exports.record(archive, Level.STUDY, study, f"PACS {number}")
+        exports.record(archive, {study: Level.STUDY}, f"PACS {number}")
     first = exports.page(archive, limit=2)
     assert (len(first.exports), first.done, first.last) == (2, False, 2)
     rest = exports.page(archive, since=first.last)
@@ -57,5 +57,5 @@ def test_pages_and_clearing(place: Place) -> None:
     assert exports.page(archive).exports == []
     assert exports.page(archive, last=True).last == 3
     put(archive, image())
-    exports.record(archive, Level.STUDY, study, "PACS")
+    exports.record(archive, {study: Level.STUDY}, "PACS")
     assert exports.page(archive).last == 4
