@@ -88,14 +88,22 @@ ORTHANC_ENCODINGS = frozenset(_ORTHANC_ENCODINGS)
 """The values that Orthanc's option `DefaultEncoding` takes."""
 
 
-def defined_term(encoding: str) -> str:
+_EXTENSIONS = {
+    "JapaneseKanji": "\\ISO 2022 IR 87",
+    "Korean": "\\ISO 2022 IR 149",
+    "SimplifiedChinese": "\\ISO 2022 IR 58",
+}
+
+
+def defined_term(encoding: str, *, extensions: bool = False) -> str:
     """The term of SpecificCharacterSet that stands for one of `ORTHANC_ENCODINGS`, "" for plain ASCII.
 
-    Encodings that no term names alone are best replaced by UTF-8, whose term is given for them.
+    Encodings that no term names are best replaced by UTF-8, whose term is given for them. So are those that
+    take code extensions (PS3.3 C.12.1.1.2), unless `extensions` are welcome.
     """
+    if encoding in _EXTENSIONS:
+        return _EXTENSIONS[encoding] if extensions else "ISO_IR 192"
     codec = _ORTHANC_ENCODINGS.get(encoding, "latin_1")
-    if codec in ("iso2022_jp_2", "euc_kr", "gb2312"):
-        return "ISO_IR 192"
     return next((term for term, known in _SINGLE_BYTE.items() if known == codec), "ISO_IR 192")
 
 

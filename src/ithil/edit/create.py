@@ -42,22 +42,6 @@ _TIMES = (0x00080013, 0x00080030, 0x00080031, 0x00080032, 0x00080033)
 _MOST_TAGS = 10_000
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
-_TERMS = {
-    "Ascii": b"ISO_IR 6",
-    "Utf8": b"ISO_IR 192",
-    "Latin2": b"ISO_IR 101",
-    "Latin3": b"ISO_IR 109",
-    "Latin4": b"ISO_IR 110",
-    "Latin5": b"ISO_IR 148",
-    "Cyrillic": b"ISO_IR 144",
-    "Arabic": b"ISO_IR 127",
-    "Greek": b"ISO_IR 126",
-    "Hebrew": b"ISO_IR 138",
-    "Thai": b"ISO_IR 166",
-    "Japanese": b"ISO_IR 13",
-    "Chinese": b"GB18030",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Tags:
@@ -143,8 +127,8 @@ def create(
     wanted = tags.values.get(SPECIFIC_CHARACTER_SET)
     texts = [text for value in tags.values.values() for text in texts_of(value)]
     if wanted is None and SPECIFIC_CHARACTER_SET not in elements and now is not None:
-        term = _TERMS.get(default_encoding, b"ISO_IR 100")
-        _put(document, _ascii(SPECIFIC_CHARACTER_SET, "CS", term.decode()))
+        term = charsets.defined_term(default_encoding) or "ISO_IR 6"
+        _put(document, _ascii(SPECIFIC_CHARACTER_SET, "CS", term))
     encode = make_room(
         document.elements, texts, default_encoding, wanted.encode() if isinstance(wanted, str) else None
     )

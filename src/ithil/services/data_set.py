@@ -1,6 +1,7 @@
 """The data sets of requests and responses that are neither stored nor answers from the index.
 
-Those of storage commitment, worklists and performed procedure steps: read whole, since they are small, and
+The identifiers of queries and retrievals, and the data sets of storage commitment, worklists and performed
+procedure steps: read whole, since they are small, and
 written from trees of elements.
 """
 
@@ -17,16 +18,24 @@ from ithil.dicom.part10 import read_file_meta
 from ithil.dicom.values import clean_text
 from ithil.edit.document import Document, write
 from ithil.edit.values import Value, ascii_or_utf8, element_of
+from ithil.network import status
 from ithil.network.errors import Refusal
 from ithil.pixels.elements import swap
+from ithil.services.provider import Call
 
 
 def parsed(
-    archive: Archive, transfer_syntax: str, data_set: bytes | None, *, missing: int, unreadable: int
+    archive: Archive,
+    transfer_syntax: str,
+    data_set: bytes | None,
+    *,
+    missing: int,
+    unreadable: int,
+    name: str = "data set",
 ) -> Dataset:
-    """The data set of a request. Raises Refusal with the status for one that is absent or damaged."""
+    """The data set of a request, `name` to people. Raises Refusal with the status for an absent or damaged one."""
     if data_set is None:
-        raise Refusal(missing, "The request has no data set")
+        raise Refusal(missing, f"The request has no {name}")
     try:
         return dataset.parse(
             data_set,
@@ -36,7 +45,19 @@ def parsed(
             default_encoding=archive.default_encoding,
         )
     except DicomError:
-        raise Refusal(unreadable, "The data set cannot be parsed") from None
+        raise Refusal(unreadable, f"The {name} cannot be parsed") from None
+
+
+def identifier_of(call: Call, data_set: bytes | None) -> Dataset:
+    """The identifier of a query or retrieval. Raises Refusal: A900H if it is absent, C000H if it is damaged."""
+    return parsed(
+        call.archive,
+        call.context.transfer_syntax,
+        data_set,
+        missing=status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        unreadable=status.CANNOT_UNDERSTAND,
+        name="identifier",
+    )
 
 
 def elements(values: dict[int, Value]) -> list[Element]:

@@ -17,7 +17,7 @@ from ithil.archive.index import find_rows
 from ithil.archive.index.read import keys_for
 from ithil.archive.model import Attachment, Resource
 from ithil.dicom import uids
-from ithil.dicom.charsets import Decoder
+from ithil.dicom.charsets import Decoder, defined_term
 from ithil.dicom.dataset import Dataset, Element, decoder_of
 from ithil.dicom.dictionary import is_private, is_private_creator
 from ithil.dicom.encoding import SHORT_VRS
@@ -41,26 +41,6 @@ _LONGEST_SHORT = 65534
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8, "AT": 2}
 _UNICODE = b"ISO_IR 192"
-_CHARACTER_SETS = {
-    "Ascii": b"ISO_IR 6",
-    "Utf8": _UNICODE,
-    "Latin1": b"ISO_IR 100",
-    "Latin2": b"ISO_IR 101",
-    "Latin3": b"ISO_IR 109",
-    "Latin4": b"ISO_IR 110",
-    "Latin5": b"ISO_IR 148",
-    "Cyrillic": b"ISO_IR 144",
-    "Arabic": b"ISO_IR 127",
-    "Greek": b"ISO_IR 126",
-    "Hebrew": b"ISO_IR 138",
-    "Thai": b"ISO_IR 166",
-    "Japanese": b"ISO_IR 13",
-    "Chinese": b"GB18030",
-    "JapaneseKanji": b"\\ISO 2022 IR 87",
-    "Korean": b"\\ISO 2022 IR 149",
-    "SimplifiedChinese": b"\\ISO 2022 IR 58",
-}
-"""The defined terms of the encodings that the option DefaultEncoding names; those without one become UTF-8."""
 
 Value = str | bytes | list[list[tuple[int, str, "Value"]]]
 """Text, the bytes of a binary value in the byte order of the answer, or the items of a sequence."""
@@ -154,7 +134,7 @@ class _Writer:
         self._short = struct.Struct(self._sign + "HH2sH")
         self._long = struct.Struct(self._sign + "HH2sxxL")
         self._default_encoding = default_encoding
-        self._character_set = _CHARACTER_SETS.get(default_encoding, _UNICODE)
+        self._character_set = (defined_term(default_encoding, extensions=True) or "ISO_IR 6").encode()
 
     def data_set(self, elements: Sequence[tuple[int, str, Value]]) -> bytes:
         """The bytes of a data set whose first element is SpecificCharacterSet."""

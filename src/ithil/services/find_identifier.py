@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ithil.archive.headers import limits
 from ithil.archive.matching import RANGE_VRS, WILDCARD_VRS, BadMatch, Match, Range, parse, parse_text
 from ithil.archive.query import MOST_CONSTRAINTS, Constraint, Moment, Query
-from ithil.dicom import dataset
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import format_tag, is_private, is_private_creator, tag_vr
-from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.values import value_text
 from ithil.network import status
 from ithil.network.errors import Refusal
+from ithil.services.data_set import identifier_of
 from ithil.services.provider import Call
 
 PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
@@ -82,18 +80,7 @@ def read(call: Call, data_set: bytes | None, *, combined: bool = False) -> Ident
     Raises Refusal with A900H for an identifier that does not fit the SOP class and C000H for one that cannot
     be understood (PS3.4 C.4.1.1.4).
     """
-    if data_set is None:
-        raise Refusal(status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "The request has no identifier")
-    try:
-        parsed = dataset.parse(
-            data_set,
-            stop_at_pixel_data=False,
-            limits=limits(call.archive),
-            transfer_syntax=call.context.transfer_syntax,
-            default_encoding=call.archive.default_encoding,
-        )
-    except DicomError:
-        raise Refusal(status.CANNOT_UNDERSTAND, "The identifier cannot be parsed") from None
+    parsed = identifier_of(call, data_set)
     if len(parsed.elements) > MOST_KEYS:
         raise Refusal(status.CANNOT_UNDERSTAND, f"An identifier can have {MOST_KEYS} keys")
     level_text, level = _level(call, parsed)

@@ -7,14 +7,13 @@ the Study Root model too, as Orthanc does and its clients count on.
 
 from __future__ import annotations
 
-from ithil.archive.headers import limits
 from ithil.archive.matching import MOST_VALUES, Equal, Match, OneOf
 from ithil.archive.query import Constraint, Query
-from ithil.dicom.dataset import Dataset, parse
-from ithil.dicom.errors import DicomError
+from ithil.dicom.dataset import Dataset
 from ithil.dicom.level import Level
 from ithil.network import status
 from ithil.network.errors import Refusal
+from ithil.services.data_set import identifier_of
 from ithil.services.provider import Call
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1"
@@ -45,18 +44,7 @@ def requested(call: Call, data_set: bytes | None, *, deduce_level: bool) -> list
     With `deduce_level` an absent level is that of the most specific key. Raises Refusal with A900H for an
     identifier that does not fit the SOP class and C000H for one that cannot be understood.
     """
-    if not data_set:
-        raise Refusal(status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "The request has no identifier")
-    try:
-        found = parse(
-            data_set,
-            stop_at_pixel_data=False,
-            limits=limits(call.archive),
-            transfer_syntax=call.context.transfer_syntax,
-            default_encoding=call.archive.default_encoding,
-        )
-    except DicomError:
-        raise Refusal(status.CANNOT_UNDERSTAND, "The identifier cannot be parsed") from None
+    found = identifier_of(call, data_set or None)
     keys = {level: _values(found, tag) for level, tag in _UNIQUE_KEYS.items()}
     accession = _values(found, _ACCESSION_NUMBER)
     level = _level(found, keys, accession, deduce=deduce_level)

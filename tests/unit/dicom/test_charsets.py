@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ithil.dicom.charsets import ORTHANC_ENCODINGS, decoder
+from ithil.dicom.charsets import ORTHANC_ENCODINGS, decoder, defined_term
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,31 @@ def test_decoding_never_fails(charset: bytes, raw: bytes) -> None:
 def test_all_of_orthancs_names_are_known() -> None:
     for name in ORTHANC_ENCODINGS:
         assert decoder(None, name)(b"a1") == "a1"
+
+
+@pytest.mark.parametrize("encoding", sorted(ORTHANC_ENCODINGS))
+def test_every_default_encoding_has_a_term_that_is_read_back(encoding: str) -> None:
+    alone = defined_term(encoding)
+    assert "\\" not in alone  # no code extensions unless they are welcome
+    for term in (alone, defined_term(encoding, extensions=True)):
+        assert decoder(term.encode())(b"A^b") == "A^b"
+
+
+def test_terms_of_encodings_with_code_extensions() -> None:
+    assert defined_term("Korean", extensions=True) == "\\ISO 2022 IR 149"
+    assert defined_term("Korean") == defined_term("Windows1251") == "ISO_IR 192"
+    assert defined_term("Ascii") == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw"),
+    [
+        ("Cyrillic", b"\xbb"),
+        ("Greek", b"\xc1"),
+        ("Arabic", b"\xc7"),
+        ("Hebrew", b"\xe0"),
+        ("Latin2", b"\xb1"),
+    ],
+)
+def test_a_term_means_what_its_encoding_means(encoding: str, raw: bytes) -> None:
+    assert decoder(defined_term(encoding).encode())(raw) == decoder(None, encoding)(raw)
