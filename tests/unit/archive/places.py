@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +26,7 @@ from ithil.settings.ithil_options import IthilSettings
 _schemas = itertools.count()
 
 
-class Place:
+class Place(ABC):
     """A folder and a database, empty at first. `open` gives an archive on them, each as in a process of its own."""
 
     dialect: str
@@ -47,9 +48,9 @@ class Place:
         self._opened.append(opened)
         return opened
 
+    @abstractmethod
     def database(self) -> Database:
         """The bare database, without tables if nothing was opened before."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

@@ -267,3 +267,10 @@ def test_a_range_of_another_version_is_answered_with_the_whole(client: Client, c
     assert (part.status_code, part.content) == (206, ct[:4])
     whole = client.get(path, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
     assert (whole.status_code, whole.content) == (200, ct)
+
+
+def test_unknown_names_of_metadata_and_attachments_are_explained(client: Client, ct: bytes) -> None:
+    client.post("/instances", content=ct)
+    for path, option in (("metadata", "UserMetadata"), ("attachments", "UserContentType")):
+        answer = client.put(f"/instances/{CT_INSTANCE}/{path}/unheard", content=b"x")
+        assert option in answer.json()["Details"]

@@ -13,6 +13,8 @@ import pydicom
 import pytest
 from PIL import Image
 
+from ithil import error_codes as codes
+
 from .conftest import CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6)
@@ -332,3 +334,9 @@ def test_not_on_a_read_only_archive(make_client: MakeClient) -> None:
     make_client()
     reader = make_client(read_only=True)
     assert reader.post("/tools/create-dicom", json={"Tags": {}}).status_code in (404, 405)
+
+
+def test_create_dicom_refuses_a_nul(client: Client) -> None:
+    answer = client.post("/tools/create-dicom", json={"Tags": {"PatientName": "A\0B"}})
+    assert (answer.status_code, answer.json()["OrthancStatus"]) == (400, codes.BAD_FILE_FORMAT)
+    assert "holds a NUL" in answer.json()["Details"]

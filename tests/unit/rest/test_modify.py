@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import httpx
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
 from tests.data import synthetic
 from tests.data.real import content_of
 from tests.unit.rest.conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
@@ -16,60 +14,7 @@ from tests.unit.rest.conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUD
 from ithil import error_codes as codes
 from ithil.archive import retrieve
 
-LEVELS = ("patients", "studies", "series")
-KEEP_ALL = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
-
-
-def upload(client: Client, content: bytes) -> dict[str, str]:
-    answer = client.post("/instances", content=content)
-    assert answer.status_code == 200
-    found: dict[str, str] = answer.json()
-    return found
-
-
-def study_of(client: Client, series: int = 2, instances: int = 3, *, patient: int = 0, size: int = 8) -> str:
-    """A study with that many series of that many instances each."""
-    for number in range(series):
-        for instance in range(instances):
-            made = upload(client, synthetic.instance(patient, number, instance, size=size).content)
-    return made["ParentStudy"]
-
-
-def post(client: Client, path: str, **body: Any) -> httpx.Response:
-    return client.post(path, json=body)
-
-
-def done(client: Client, path: str, **body: Any) -> dict[str, Any]:
-    """The content of a synchronous job that succeeds."""
-    answer = post(client, path, **body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def refused(client: Client, path: str, status: int, code: int, **body: Any) -> None:
-    answer = post(client, path, **body)
-    assert (answer.status_code, answer.json()["OrthancStatus"]) == (status, code), answer.text
-
-
-def dataset(answer: httpx.Response) -> Dataset:
-    assert answer.status_code == 200, answer.text
-    return pydicom.dcmread(io.BytesIO(answer.content))
-
-
-def files(client: Client, study: str) -> list[Dataset]:
-    instances = client.get(f"/studies/{study}/instances?expand=false").json()
-    return [dataset(client.get(f"/instances/{each}/file")) for each in instances]
-
-
-def counts(client: Client) -> tuple[int, int, int, int]:
-    found = client.get("/statistics").json()
-    return tuple(found[f"Count{name}"] for name in ("Patients", "Studies", "Series", "Instances"))
-
-
-def changes(client: Client) -> list[tuple[str, str]]:
-    return [(each["ChangeType"], each["ID"]) for each in client.get("/changes?limit=1000").json()["Changes"]]
-
+from .edits import KEEP_ALL, LEVELS, changes, counts, dataset, done, files, post, refused, study_of, upload
 
 # -- single instances ----------------------------------------------------------------------------------------
 
@@ -348,161 +293,6 @@ def test_an_asynchronous_job_and_a_read_only_archive(make_client: MakeClient, tm
     assert post(frozen, f"/instances/{instance}/modify").status_code == 200
 
 
-# -- many resources ------------------------------------------------------------------------------------------
-
-
-def test_sources_are_not_lost_that_would_become_one_instance(client: Client, ct: bytes) -> None:
-    """The same study came for two patients, with other content: to bring both to a third would lose one."""
-    made = []
-    for patient in ("A", "B"):
-        dataset = pydicom.dcmread(io.BytesIO(ct))
-        dataset.PatientID = dataset.StudyDescription = patient
-        buffer = io.BytesIO()
-        dataset.save_as(buffer)
-        made.append(upload(client, buffer.getvalue()))
-    body = {"Resources": [each["ParentStudy"] for each in made], "Level": "Patient", "KeepSource": False}
-    answer = post(client, "/tools/bulk-modify", **body, Replace={"PatientID": "C"}, Keep=KEEP_ALL, Force=True)
-    assert answer.json()["OrthancStatus"] == codes.CANNOT_STORE_INSTANCE
-    assert sorted(client.get("/instances").json()) == sorted(each["ID"] for each in made)
-
-
-def test_bulk_modification(client: Client) -> None:
-    first, second = study_of(client, series=1, patient=0), study_of(client, series=1, patient=1)
-    instance = client.get(f"/studies/{second}/instances?expand=false").json()[0]
-    content = done(
-        client, "/tools/bulk-modify", Resources=[first, instance, first], Replace={"InstanceNumber": "9"}
-    )
-    assert content["InstancesCount"] == 4
-    made = [each["ID"] for each in content["Resources"] if each["Type"] == "Instance"]
-    assert len(made) == 4
-    assert [each["Type"] for each in content["Resources"]][4:] == ["Series"] * 2 + ["Study"] * 2 + [
-        "Patient"
-    ] * 2
-    assert counts(client) == (2, 2, 2, 10)
-    assert {client.get(f"/instances/{each}").json()["MainDicomTags"]["InstanceNumber"] for each in made} == {
-        "9"
-    }
-    higher = done(client, "/tools/bulk-modify", Resources=[first], Level="Study")
-    assert [each["Type"] for each in higher["Resources"]].count("Study") == 1
-    assert counts(client)[1] == 3
-
-
-def test_bulk_anonymisation_is_one_job(client: Client) -> None:
-    first = study_of(client, series=1, patient=0)
-    series = client.get(f"/studies/{first}/series?expand=false").json()
-    content = done(client, "/tools/bulk-anonymize", Resources=[first, *series, study_of(client, patient=1)])
-    assert content["IsAnonymization"] is True
-    assert content["InstancesCount"] == 9
-    patients = [each["ID"] for each in content["Resources"] if each["Type"] == "Patient"]
-    assert len(patients) == 2
-    names = {client.get(f"/patients/{each}").json()["MainDicomTags"]["PatientName"] for each in patients}
-    assert names == {"Anonymized1"}
-
-
-def test_bulk_requests_that_are_refused(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    for path in ("/tools/bulk-modify", "/tools/bulk-anonymize"):
-        refused(client, path, 400, codes.BAD_FILE_FORMAT)
-        refused(client, path, 400, codes.BAD_FILE_FORMAT, Resources="x")
-        refused(client, path, 400, codes.BAD_FILE_FORMAT, Resources=[5])
-        refused(client, path, 404, codes.UNKNOWN_RESOURCE, Resources=[CT_STUDY, "nope"])
-        assert done(client, path, Resources=[])["Resources"] == []
-    levels: list[Any] = ["nope", 5, []]
-    for level in levels:
-        refused(
-            client, "/tools/bulk-modify", 400, codes.PARAMETER_OUT_OF_RANGE, Resources=[CT_STUDY], Level=level
-        )
-
-
-# -- split and merge -----------------------------------------------------------------------------------------
-
-
-def test_a_study_is_split(client: Client) -> None:
-    study = study_of(client)
-    first, second = client.get(f"/studies/{study}/series?expand=false").json()
-    one = client.get(f"/series/{second}/instances?expand=false").json()[0]
-    content = done(
-        client,
-        f"/studies/{study}/split",
-        Series=[first],
-        Instances=[one],
-        Replace={"StudyDescription": "half", "PatientName": "Split^Off"},
-        Remove=["AccessionNumber"],
-    )
-    assert content["InstancesCount"] == 4
-    made = client.get(f"/studies/{content['TargetStudy']}").json()
-    assert made["MainDicomTags"]["StudyInstanceUID"] == content["TargetStudyUID"]
-    assert made["MainDicomTags"]["StudyDescription"] == "half"
-    assert "AccessionNumber" not in made["MainDicomTags"]
-    assert made["PatientMainDicomTags"]["PatientName"] == "Split^Off"
-    assert len(made["Series"]) == 2
-    assert counts(client) == (1, 2, 3, 6)
-    assert len(client.get(f"/studies/{study}/instances").json()) == 2
-    kept = done(client, f"/studies/{study}/split", Series=[second], KeepSource=True)
-    assert counts(client) == (1, 3, 4, 8)
-    assert kept["TargetStudy"] != content["TargetStudy"]
-    (job,) = [each for each in client.get("/jobs?expand").json() if each["Content"] == kept]
-    assert job["Type"] == "SplitStudy"
-
-
-def test_splits_that_are_refused(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    study = study_of(client)
-    series = client.get(f"/studies/{study}/series?expand=false").json()
-    path = f"/studies/{study}/split"
-    refused(client, path, 400, codes.BAD_REQUEST)
-    refused(client, path, 400, codes.BAD_REQUEST, Series=[])
-    refused(client, path, 400, codes.BAD_FILE_FORMAT, Series="x")
-    refused(client, path, 404, codes.UNKNOWN_RESOURCE, Series=[series[0], "nope"])
-    refused(client, path, 404, codes.UNKNOWN_RESOURCE, Series=[CT_SERIES])
-    refused(client, path, 404, codes.UNKNOWN_RESOURCE, Instances=[CT_INSTANCE])
-    for name in ("SeriesDescription", "StudyInstanceUID", "OtherPatientIDsSequence[0].PatientID"):
-        refused(client, path, 400, codes.PARAMETER_OUT_OF_RANGE, Series=series, Replace={name: "x"})
-        refused(client, path, 400, codes.PARAMETER_OUT_OF_RANGE, Series=series, Remove=[name])
-    refused(client, "/studies/nope/split", 404, codes.UNKNOWN_RESOURCE, Series=series)
-    assert counts(client) == (2, 2, 3, 7)
-
-
-def test_resources_are_merged_into_a_study(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    study = study_of(client)
-    content = done(client, f"/studies/{CT_STUDY}/merge", Resources=[study])
-    assert (content["TargetStudy"], content["InstancesCount"]) == (CT_STUDY, 6)
-    assert counts(client) == (1, 1, 3, 7)
-    of_patient = pydicom.dcmread(io.BytesIO(ct))
-    for each in files(client, CT_STUDY):
-        for name in ("PatientID", "PatientName", "StudyInstanceUID", "StudyDate", "StudyDescription"):
-            assert each[name].value == of_patient[name].value
-    assert (
-        client.get(f"/studies/{CT_STUDY}").json()["MainDicomTags"]["StudyInstanceUID"]
-        == of_patient.StudyInstanceUID
-    )
-    (job,) = client.get("/jobs?expand").json()
-    assert job["Type"] == "MergeStudy"
-
-
-def test_one_series_or_instance_is_merged(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    study = study_of(client)
-    series = client.get(f"/studies/{study}/series?expand=false").json()
-    instance = client.get(f"/series/{series[1]}/instances?expand=false").json()[0]
-    done(client, f"/studies/{CT_STUDY}/merge", Resources=[series[0], instance], KeepSource=True)
-    assert counts(client) == (2, 2, 5, 11)
-    done(client, f"/studies/{CT_STUDY}/merge", Resources=[series[0], instance])
-    assert counts(client) == (2, 2, 6, 11)
-
-
-def test_merges_that_are_refused(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    path = f"/studies/{CT_STUDY}/merge"
-    refused(client, path, 400, codes.BAD_FILE_FORMAT)
-    refused(client, path, 400, codes.BAD_FILE_FORMAT, Resources="x")
-    for each in ("nope", CT_STUDY, CT_SERIES, CT_INSTANCE, CT_PATIENT):
-        refused(client, path, 404, codes.UNKNOWN_RESOURCE, Resources=[each])
-    refused(client, "/studies/nope/merge", 404, codes.UNKNOWN_RESOURCE, Resources=[])
-    assert done(client, path, Resources=[])["InstancesCount"] == 0
-
-
 # -- what is wrong is said -----------------------------------------------------------------------------------
 
 
@@ -523,17 +313,4 @@ def test_a_refusal_says_what_is_wrong(
     answer = post(client, f"/instances/{CT_INSTANCE}/modify", **body)
     assert answer.json()["OrthancStatus"] == code
     assert details in answer.json()["Details"]
-    assert answer.status_code == 500 if code == codes.UNKNOWN_DICOM_TAG else 400
-
-
-def test_create_dicom_refuses_a_nul(client: Client) -> None:
-    answer = post(client, "/tools/create-dicom", Tags={"PatientName": "A\0B"})
-    assert (answer.status_code, answer.json()["OrthancStatus"]) == (400, codes.BAD_FILE_FORMAT)
-    assert "holds a NUL" in answer.json()["Details"]
-
-
-def test_unknown_names_of_metadata_and_attachments_are_explained(client: Client, ct: bytes) -> None:
-    upload(client, ct)
-    for path, option in (("metadata", "UserMetadata"), ("attachments", "UserContentType")):
-        answer = client.put(f"/instances/{CT_INSTANCE}/{path}/unheard", content=b"x")
-        assert option in answer.json()["Details"]
+    assert answer.status_code == (500 if code == codes.UNKNOWN_DICOM_TAG else 400)

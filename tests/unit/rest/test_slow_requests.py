@@ -15,7 +15,7 @@ from ithil.rest import sending, server
 from ithil.rest.http_protocol import FastHttpProtocol, protocol_class
 
 from .conftest import Client, read
-from .test_http_protocol import DEADLINE, LAST, Gate, get, post, replies, running, statuses, until
+from .connections import DEADLINE, LAST, Gate, get, post, replies, running, statuses, until
 from .test_uploads import files, stored
 
 SOON = 0.05

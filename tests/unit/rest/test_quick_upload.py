@@ -1,0 +1,170 @@
+"""The short way of uploads gives the same answers as the ordinary way, and is only taken where it may be."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from typing import Any
+
+import pytest
+
+from ithil.archive import ingest
+from ithil.archive.errors import IndexUnavailable, StorageFull
+from ithil.rest.admission import Budget
+from ithil.rest.quick_upload import LARGEST, expected_size
+
+from .conftest import MakeClient, read
+from .connections import (
+    LAST,
+    Reply,
+    post,
+    replies,
+    running,
+    statuses,
+)
+from .test_uploads import bomb, zipped
+
+
+async def both_ways(
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    bodies: list[bytes],
+    *headers: str,
+    **settings: Any,
+) -> tuple[list[Reply], list[Reply], int]:
+    """The answers to the same uploads on the short and on the ordinary way; how many took the short one."""
+    answers = []
+    short = 0
+    for path in ("/instances", "/instances?"):
+        async with running(make_client(**settings), monkeypatch) as here:
+            received = [await here.ask(post(body, *headers, path=path) + LAST) for body in bodies]
+            answers.append([replies(one)[0] for one in received])
+            short += len(here.quick)
+    return answers[0], answers[1], short
+
+
+@pytest.mark.parametrize(
+    ("headers", "settings"),
+    [
+        ((), {}),
+        (("Accept: application/xml",), {}),
+        ((), {"http_describe_errors": False}),
+        (("Authorization: Basic YTpi",), {"authentication_enabled": True, "registered_users": {"a": "b"}}),
+        ((), {"overwrite_instances": "Always", "maximum_file_size_in_archive_mb": 1}),
+    ],
+)
+def test_both_ways_answer_the_same(
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    ct: bytes,
+    mr: bytes,
+    headers: tuple[str, ...],
+    settings: dict[str, Any],
+) -> None:
+    bodies = [
+        ct,
+        ct,
+        mr,
+        b"hello",
+        b"PK",
+        b"PK\x03\x04",
+        b"\0" * 128 + b"DICM",
+        ct[: len(ct) // 2],
+        read("nested_priv_SQ.dcm"),
+        zipped(("a", ct), ("b", read("rtplan.dcm"))),
+        zipped(),
+        zipped(("a", b"text")),
+        zipped(("a", ct))[:-30],
+        zipped(("bomb", bomb(2 * 1024 * 1024))),
+        gzip.compress(ct),
+    ]
+    short, ordinary, count = asyncio.run(both_ways(make_client, monkeypatch, bodies, *headers, **settings))
+    assert short == ordinary
+    assert count == len(bodies)
+    assert {reply.status.split()[1] for reply in short} == {b"200", b"400", b"404"}
+
+
+@pytest.mark.parametrize(
+    "error", [StorageFull("full"), IndexUnavailable("gone"), MemoryError(), RuntimeError("DOE^JOHN")]
+)
+def test_both_ways_fail_the_same(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, ct: bytes, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ingest, "store", fail)
+    short, ordinary, count = asyncio.run(both_ways(make_client, monkeypatch, [ct]))
+    assert (short, count) == (ordinary, 1)
+    assert int(short[0].status.split()[1]) >= 500
+    assert b"DOE" not in short[0].body
+
+
+@pytest.mark.parametrize(
+    ("headers", "settings", "status"),
+    [
+        ((), {"read_only": True}, b"405"),
+        ((), {"authentication_enabled": True, "registered_users": {"a": "b"}}, b"401"),
+        (("X-HTTP-Method-Override: DELETE",), {}, b"405"),
+        (("Content-Type: multipart/form-data; boundary=x",), {}, b"400"),
+        (("Content-Encoding: gzip",), {}, b"400"),
+    ],
+)
+def test_the_rest_takes_the_ordinary_way(
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    ct: bytes,
+    headers: tuple[str, ...],
+    settings: dict[str, Any],
+    status: bytes,
+) -> None:
+    short, ordinary, count = asyncio.run(both_ways(make_client, monkeypatch, [ct], *headers, **settings))
+    assert (short, count) == (ordinary, 0)
+    assert short[0].status.split()[1] == status
+
+
+def test_what_is_too_much_takes_the_ordinary_way(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, ct: bytes
+) -> None:
+    client = make_client(maximum_request_body_size_mb=1)
+    budget = Budget(10)
+
+    async def ask() -> None:
+        async with running(client, monkeypatch) as here:
+            assert statuses(await here.ask(post(bytes(1024 * 1024 + 1)) + LAST)) == [413, 404]
+            client.app._budget = budget
+            with budget.share(10):
+                assert statuses(await here.ask(post(ct) + LAST)) == [503, 404]
+            assert here.quick == []
+            assert statuses(await here.ask(post(ct) + LAST)) == [200, 404]
+            assert len(here.quick) == 1
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "size"),
+    [
+        (b"/instances", {b"content-length": b"10"}, 10),
+        (b"/instances", {b"content-length": b"10", b"content-type": b"application/dicom"}, 10),
+        (b"/instances", {b"content-length": str(LARGEST).encode()}, LARGEST),
+        (b"/instances", {b"content-length": str(LARGEST + 1).encode()}, None),
+        (b"/instances", {b"content-length": b"9" * 100}, None),
+        (b"/instances", {b"content-length": b"0"}, None),
+        (b"/instances", {b"content-length": b""}, None),
+        (b"/instances", {b"content-length": b"-1"}, None),
+        (b"/instances", {}, None),
+        (b"/instances/", {b"content-length": b"10"}, None),
+        (b"/instances?_method=PUT", {b"content-length": b"10"}, None),
+        (b"/tools/lookup", {b"content-length": b"10"}, None),
+        (b"/instances", {b"content-length": b"10", b"content-type": b" Multipart/Form-Data"}, None),
+        (b"/instances", {b"content-length": b"10", b"expect": b"100-continue"}, None),
+        (b"/instances", {b"content-length": b"10", b"content-encoding": b"gzip"}, None),
+        (b"/instances", {b"content-length": b"10", b"transfer-encoding": b"chunked"}, None),
+        (b"/instances", {b"content-length": b"10", b"x-http-method-override": b"PUT"}, None),
+    ],
+)
+def test_which_uploads_may_take_the_short_way(
+    url: bytes, headers: dict[bytes, bytes], size: int | None
+) -> None:
+    assert expected_size(url, headers) == size
