@@ -149,7 +149,9 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
         samples.flags.writeable = False
         return samples, max(samples.nbytes, len(content))
 
-    return _cache.get((pixels.file.uuid, frame), _capacity(archive), make)
+    # Native samples are all but copied from the file, which is kept already; coded ones cost milliseconds.
+    keep = pixels.description.syntax.encapsulated
+    return _cache.get((pixels.file.uuid, frame), _capacity(archive), make, keep=keep)
 
 
 def _capacity(archive: Archive) -> int:

@@ -35,10 +35,11 @@ class SharedCache:
         self._being_made: dict[Hashable, Future[Any]] = {}
         self._size = 0
 
-    def get(self, key: Hashable, capacity: int, make: Callable[[], tuple[T, int]]) -> T:
+    def get(self, key: Hashable, capacity: int, make: Callable[[], tuple[T, int]], *, keep: bool = True) -> T:
         """The result for `key`; `make` gives it and the bytes that it takes. Raises what `make` raises.
 
-        `capacity` is the number of bytes that all results together may take.
+        `capacity` is the number of bytes that all results together may take. What is not worth `keep`ing is
+        only shared with those who wait for it.
         """
         with self._lock:
             found = self._kept.get(key)
@@ -62,7 +63,8 @@ class SharedCache:
             raise
         with self._lock:
             del self._being_made[key]
-            self._keep(key, result, size, capacity)
+            if keep:
+                self._keep(key, result, size, capacity)
         mine.set_result(result)
         return result
 

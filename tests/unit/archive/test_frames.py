@@ -156,7 +156,7 @@ def test_what_is_kept_is_up_to_the_operator(
     sqlite: Place, megabytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = sqlite.open(dicom_parser_cache_size=megabytes)
-    pixels = stored(archive, content_of("pydicom/CT_small.dcm"))
+    pixels = stored(archive, content_of("pydicom/MR_small_RLE.dcm"))
     decodings: list[int] = []
     decode: Callable[..., object] = frames.decode_frame
 
@@ -168,3 +168,11 @@ def test_what_is_kept_is_up_to_the_operator(
     for _ in range(2):
         frames.decoded(archive, pixels, 0)
     assert len(decodings) == (1 if megabytes else 2)
+
+
+def test_native_frames_take_no_memory_beside_their_file(archive: Archive) -> None:
+    pixels = stored(archive, content_of("pydicom/CT_small.dcm"))
+    before = frames._cache.size
+    first = frames.decoded(archive, pixels, 0)
+    assert frames._cache.size == before
+    np.testing.assert_array_equal(frames.decoded(archive, pixels, 0), first)
