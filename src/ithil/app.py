@@ -26,15 +26,18 @@ from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
 from ithil.dicom.dictionary import configured
+from ithil.dicomweb import routes as dicomweb
 from ithil.ending import Ending
 from ithil.error_codes import CodedError
+from ithil.http.context import ServerControl
+from ithil.http.protocol import protocol_class
+from ithil.http.routing import Route
+from ithil.http.server import create_app
 from ithil.jobs.engine import Engine
 from ithil.jobs.pool_worker import configure_dictionary
 from ithil.metrics import Metric
 from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
-from ithil.rest.context import ServerControl
-from ithil.rest.http_protocol import protocol_class
-from ithil.rest.server import create_app
+from ithil.rest import routes as rest
 from ithil.services.association import ServiceAssociation
 from ithil.services.job_kinds import every_kind
 from ithil.services.presentation import Presentation
@@ -272,9 +275,9 @@ def _serve_http(
         }
         if settings.ssl_verify_peers:
             tls["ssl_ca_certs"] = os.fspath(settings.ssl_trusted_client_certificates)
-    rest = create_app(archive, settings, control)
+    application = create_app(archive, settings, every_route(settings), control)
     config = uvicorn.Config(
-        rest,
+        application,
         loop="uvloop",
         http=protocol_class(settings.http_request_timeout),
         ws="none",
@@ -291,7 +294,12 @@ def _serve_http(
     try:
         _HttpServer(config, ending).run(sockets=sockets)
     finally:
-        rest.close()
+        application.close()
+
+
+def every_route(settings: Settings) -> list[Route]:
+    """The routes of all skins that speak HTTP."""
+    return [*rest.table(), *dicomweb.table(settings)]
 
 
 class _HttpServer(uvicorn.Server):

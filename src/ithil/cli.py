@@ -210,8 +210,9 @@ def _config_check(parsed: argparse.Namespace) -> int:
 
 
 def _openapi(_parsed: argparse.Namespace) -> int:
+    from ithil.app import every_route
     from ithil.rest.openapi import document, to_bytes
-    from ithil.rest.routes import table
+    from ithil.settings import Settings
 
-    sys.stdout.buffer.write(to_bytes(document(table())))
+    sys.stdout.buffer.write(to_bytes(document(every_route(Settings()))))
     return 0

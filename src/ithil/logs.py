@@ -23,7 +23,7 @@ LEVELS = {"default": logging.WARNING, "verbose": logging.INFO, "trace": logging.
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "generic": ("",),
     "plugins": ("ithil.plugins",),
-    "http": ("ithil.rest", "ithil.dicomweb", "uvicorn"),
+    "http": ("ithil.http", "ithil.rest", "ithil.dicomweb", "uvicorn"),
     "sqlite": ("ithil.archive.index",),
     "dicom": ("ithil.network", "ithil.services"),
     "jobs": ("ithil.jobs",),

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from ithil.http.routing import Router, split
 from ithil.rest.routes import table
-from ithil.rest.routing import Router, split
 from ithil.settings.model import Settings
 from ithil.settings.option import Option, options_of
 from tests.conformance.c_store import ON_PURPOSE

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.datadict import tag_for_keyword
 from tests.servers.ithil import Ithil
 
 from ithil import cli
@@ -172,7 +173,11 @@ def test_configuration_options_on_pages_exist(page: Path) -> None:
     text, known = page.read_text(), _option_names()
     names = {*known, *(key for section in known.values() for key in section)}
     for span in _spans(text):
-        assert not re.fullmatch(r"[A-Z][a-z]+[A-Z]\w*", span) or span in names | NO_OPTIONS, span
+        assert (
+            not re.fullmatch(r"[A-Z][a-z]+[A-Z]\w*", span)
+            or span in names | NO_OPTIONS
+            or tag_for_keyword(span)
+        ), span
         for key in re.findall(r'"(\w+)":', span):
             assert key in known, span
         for key in re.findall(r"\bIthil\.([A-Z]\w+)", span):

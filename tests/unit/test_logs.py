@@ -35,7 +35,7 @@ def test_one_category_alone(capsys: pytest.CaptureFixture[str]) -> None:
     logs.apply({"dicom": "trace"})
     logging.getLogger("ithil.network.acceptor").debug("in detail")
     logging.getLogger("ithil.services.store").info("verbosely")
-    logging.getLogger("ithil.rest.server").info("not this")
+    logging.getLogger("ithil.http.server").info("not this")
     logging.getLogger("ithil.app").info("nor this")
     said = capsys.readouterr().err
     assert "in detail" in said

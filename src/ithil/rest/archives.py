@@ -19,16 +19,16 @@ from ithil.archive.export.selection import Selection, select
 from ithil.archive.export.stream import OUT_BYTES, Export, Wish
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
+from ithil.http import answers, json_body
+from ithil.http.answers import Answer, Stream
+from ithil.http.context import Context
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.jobs.kinds import archive as kinds
-from ithil.rest import answers, json_body
-from ithil.rest.answers import Answer, Stream
-from ithil.rest.context import Context
 from ithil.rest.job_requests import parse_job_fields, run_job
-from ithil.rest.request import RestRequest, boolean
-from ithil.rest.routing import Parameter, Route
 
 Result = Answer | Awaitable[Answer]
-Handler = Callable[[RestRequest], Result]
+Handler = Callable[[Request], Result]
 
 DEFAULT_FILENAME = "Archive.zip"
 
@@ -82,7 +82,7 @@ def routes() -> list[Route]:
 def get_one(level: Level, kind: _Kind) -> Handler:
     """`GET /{level}/{id}/archive` and `/media`."""
 
-    def handle(request: RestRequest) -> Result:
+    def handle(request: Request) -> Result:
         public_id = request.arguments["id"]
         wish = _wish_of_query(request, kind)
         selection = select(request.context.archive, [public_id], level=level)
@@ -94,7 +94,7 @@ def get_one(level: Level, kind: _Kind) -> Handler:
 def post_one(level: Level, kind: _Kind) -> Handler:
     """`POST /{level}/{id}/archive` and `/media`; the body may be empty."""
 
-    def handle(request: RestRequest) -> Result:
+    def handle(request: Request) -> Result:
         public_id = request.arguments["id"]
         body = _body(request) if request.body.strip() else {}
         # As in Orthanc, a body that is no object has no fields, since the resource is in the path anyway.
@@ -107,7 +107,7 @@ def post_one(level: Level, kind: _Kind) -> Handler:
 def get_many(kind: _Kind) -> Handler:
     """`GET /tools/create-archive?resources=...` and its relatives."""
 
-    def handle(request: RestRequest) -> Result:
+    def handle(request: Request) -> Result:
         named = request.query.get("resources")
         if named is None:
             raise CodedError(codes.BAD_REQUEST, 'The argument "resources" is missing')
@@ -122,7 +122,7 @@ def get_many(kind: _Kind) -> Handler:
 def post_many(kind: _Kind) -> Handler:
     """`POST /tools/create-archive` and its relatives; the body is an array of identifiers or an object."""
 
-    def handle(request: RestRequest) -> Result:
+    def handle(request: Request) -> Result:
         body = _body(request)
         fields: dict[str, Any] = body if isinstance(body, dict) else {"Resources": body}
         resources = fields.get("Resources")
@@ -136,7 +136,7 @@ def post_many(kind: _Kind) -> Handler:
     return handle
 
 
-def _body(request: RestRequest) -> Any:
+def _body(request: Request) -> Any:
     try:
         return json_body.parse(request.body)
     except CodedError as error:
@@ -144,7 +144,7 @@ def _body(request: RestRequest) -> Any:
 
 
 def _answer(
-    request: RestRequest,
+    request: Request,
     kind: _Kind,
     fields: dict[str, Any],
     resources: list[str],
@@ -173,7 +173,7 @@ def _answer(
 # -- what the client wants -----------------------------------------------------------------------------------
 
 
-def _wish_of_query(request: RestRequest, kind: _Kind) -> Wish:
+def _wish_of_query(request: Request, kind: _Kind) -> Wish:
     query = request.query
     quality = query.get("lossy-quality")
     if quality is not None and not (quality.isascii() and quality.isdigit() and len(quality) <= 3):
@@ -187,7 +187,7 @@ def _wish_of_query(request: RestRequest, kind: _Kind) -> Wish:
     )
 
 
-def _wish_of_fields(request: RestRequest, kind: _Kind, fields: dict[str, Any]) -> Wish:
+def _wish_of_fields(request: Request, kind: _Kind, fields: dict[str, Any]) -> Wish:
     transcode = json_body.text(fields, "Transcode", "") if "Transcode" in fields else None
     quality = json_body.integer(fields, "LossyQuality", 0) if "LossyQuality" in fields else None
     extended = json_body.boolean(fields, "Extended", kind.wish.extended)
@@ -215,7 +215,7 @@ def _checked_quality(quality: int) -> int:
 # -- the ZIP as an answer ------------------------------------------------------------------------------------
 
 
-def _zip(request: RestRequest, selection: Selection, wish: Wish, filename: str) -> Result:
+def _zip(request: Request, selection: Selection, wish: Wish, filename: str) -> Result:
     context = request.context
     export = Export(context.archive, selection, wish)
     headers = answers.disposition(filename)

@@ -11,22 +11,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from ithil import error_codes as codes
 from ithil.archive import attachments, retrieve
 from ithil.archive.model import Attachment
+from ithil.archive.names import DICOM
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer, FilePart
+from ithil.http import answers
+from ithil.http.answers import Answer, FilePart
+from ithil.http.ranges import range_header, requested_range
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.rest.metadata import forbidden, resource_of, user_number
-from ithil.rest.names import DICOM
-from ithil.rest.ranges import range_header, requested_range
-from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import attachment_json
 from ithil.rest.revisions import expected_version, version_to_delete
-from ithil.rest.routing import Parameter, Route
 from ithil.rest.uploads import gathered
 
-Handler = Callable[[RestRequest], Answer]
-Uploader = Callable[[RestRequest, AsyncIterator[bytes]], Awaitable[Answer]]
-Reader = Callable[[RestRequest, Attachment], Answer]
+Handler = Callable[[Request], Answer]
+Uploader = Callable[[Request, AsyncIterator[bytes]], Awaitable[Answer]]
+Reader = Callable[[Request, Attachment], Answer]
 
 _COMPRESSED = 2
 _DICOM_AS_JSON = 2
@@ -109,7 +109,7 @@ def routes() -> list[Route]:
 def lister(level: Level) -> Handler:
     """`GET /{level}/{id}/attachments`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         numbers = sorted(resource_of(request, level).attachments)
         name = request.context.names.attachments.name
         if boolean(request.query, "full"):
@@ -122,7 +122,7 @@ def lister(level: Level) -> Handler:
 def attached(level: Level, read: Reader) -> Handler:
     """A handler below `/{level}/{id}/attachments/{name}`: entity tag, 304, 404 and then `read`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         file = _find(request, level)
         if file is None:
             raise CodedError(codes.UNKNOWN_RESOURCE)
@@ -137,7 +137,7 @@ def attached(level: Level, read: Reader) -> Handler:
 def verifier(level: Level) -> Handler:
     """`POST /{level}/{id}/attachments/{name}/verify-md5`: `{}` if the file is sound, else 400."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         number = request.context.names.attachments.number(request.arguments["name"])
         file = resource_of(request, level).attachments.get(number)
         if file is None or not retrieve.verify(request.context.archive, file):
@@ -153,7 +153,7 @@ def uploader(level: Level) -> Uploader:
     The body goes to the disk as it arrives. What can be refused is refused before that.
     """
 
-    async def handle(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
+    async def handle(request: Request, chunks: AsyncIterator[bytes]) -> Answer:
         number = user_number(request.context.names.attachments.number, request.arguments["name"])
         if number is None:
             return forbidden()
@@ -178,7 +178,7 @@ def uploader(level: Level) -> Uploader:
 def deleter(level: Level) -> Handler:
     """`DELETE /{level}/{id}/attachments/{name}`: those of users, and Orthanc's old copy of the tags."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         name = request.arguments["name"]
         kind = user_number(request.context.names.attachments.number, name)
         if kind is None and name in _DICOM_AS_JSON_NAMES:
@@ -195,7 +195,7 @@ def deleter(level: Level) -> Handler:
 def recompressor(level: Level, *, compressed: bool) -> Handler:
     """`POST .../compress` and `.../uncompress`: `{}`, also if it is stored like that already."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         number = request.context.names.attachments.number(request.arguments["name"])
         attachments.recompress(
             request.context.archive, level, request.arguments["id"], number, compressed=compressed
@@ -205,13 +205,13 @@ def recompressor(level: Level, *, compressed: bool) -> Handler:
     return handle
 
 
-def operations(request: RestRequest, _file: Attachment) -> Answer:
+def operations(request: Request, _file: Attachment) -> Answer:
     """The names that can follow the attachment's in a path."""
     found = request.context.router.match(["instances", "-", "attachments", "-"])
     return answers.json(request, found.node.child_names if found is not None else [])
 
 
-def data(request: RestRequest, file: Attachment) -> Answer:
+def data(request: Request, file: Attachment) -> Answer:
     """The plain bytes, or the part that `Range` asks for (RFC 9110 14)."""
     content_type = request.context.names.mime_types.get(file.content_type, answers.BINARY)
     name = request.query.get("filename") or (f"{file.uuid}.dcm" if file.content_type == DICOM else file.uuid)
@@ -219,7 +219,7 @@ def data(request: RestRequest, file: Attachment) -> Answer:
     return _part(request, file, file.uncompressed_size, content_type, headers, raw=False)
 
 
-def compressed_data(request: RestRequest, file: Attachment) -> Answer:
+def compressed_data(request: Request, file: Attachment) -> Answer:
     """The bytes as they are stored."""
     name = request.query.get("filename")
     headers = answers.disposition(name) if name else {}
@@ -227,7 +227,7 @@ def compressed_data(request: RestRequest, file: Attachment) -> Answer:
 
 
 def _part(
-    request: RestRequest,
+    request: Request,
     file: Attachment,
     size: int,
     content_type: str,
@@ -244,13 +244,13 @@ def _part(
     return Answer(FilePart(file, start, end, raw), content_type, 206, headers)
 
 
-def _find(request: RestRequest, level: Level) -> Attachment | None:
+def _find(request: Request, level: Level) -> Attachment | None:
     number = request.context.names.attachments.number(request.arguments["name"])
     return retrieve.attachment(request.context.archive, level, request.arguments["id"], number)
 
 
 def _text(value: Callable[[Attachment], object]) -> Reader:
-    def read(_request: RestRequest, file: Attachment) -> Answer:
+    def read(_request: Request, file: Attachment) -> Answer:
         return answers.text(str(value(file)))
 
     return read
@@ -259,13 +259,13 @@ def _text(value: Callable[[Attachment], object]) -> Reader:
 def _checksum(value: Callable[[Attachment], str]) -> Reader:
     """A checksum; 404 if the archive does not compute them (`StoreMD5ForAttachments`)."""
 
-    def read(_request: RestRequest, file: Attachment) -> Answer:
+    def read(_request: Request, file: Attachment) -> Answer:
         return answers.text(value(file)) if value(file) else answers.missing()
 
     return read
 
 
-def _info(request: RestRequest, file: Attachment) -> Answer:
+def _info(request: Request, file: Attachment) -> Answer:
     return answers.json(request, attachment_json(file))
 
 

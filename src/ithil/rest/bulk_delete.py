@@ -8,11 +8,11 @@ from ithil import error_codes as codes
 from ithil.archive import delete
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.json_body import json_object
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.json_body import json_object
+from ithil.http.request import Request
+from ithil.http.routing import Route
 
 _LEVELS = {level.singular: level for level in Level}
 
@@ -24,7 +24,7 @@ def routes() -> list[Route]:
     ]
 
 
-def bulk_delete(request: RestRequest) -> Answer:
+def bulk_delete(request: Request) -> Answer:
     """Delete the resources in the field `Resources`: identifiers, or objects with `Level` and `ID`.
 
     What is unknown is passed over, since it may have gone with its parent. The whole body is looked at before

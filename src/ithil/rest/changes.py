@@ -6,10 +6,10 @@ from typing import Any
 
 from ithil.archive import changes, exports
 from ithil.archive.model import Change, Export
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest, number, words
-from ithil.rest.routing import Parameter, Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, number, words
+from ithil.http.routing import Parameter, Route
 
 DEFAULT_LIMIT = 100
 
@@ -48,7 +48,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_changes(request: RestRequest) -> Answer:
+def get_changes(request: Request) -> Answer:
     """`GET /changes`. If `since` or `limit` is no number, both count as if they were not there."""
     query = request.query
     kinds = words(query, "type")
@@ -89,13 +89,13 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def delete_changes(request: RestRequest) -> Answer:
+def delete_changes(request: Request) -> Answer:
     """`DELETE /changes`."""
     changes.clear(request.context.archive)
     return answers.empty()
 
 
-def get_exports(request: RestRequest) -> Answer:
+def get_exports(request: Request) -> Answer:
     """`GET /exports`. Numbers are read as in `GET /changes`."""
     since, limit = _since_and_limit(request.query)
     found = exports.page(request.context.archive, since=since, limit=limit, last="last" in request.query)
@@ -126,7 +126,7 @@ def _export(export: Export) -> dict[str, Any]:
     }
 
 
-def delete_exports(request: RestRequest) -> Answer:
+def delete_exports(request: Request) -> Answer:
     """`DELETE /exports`."""
     exports.clear(request.context.archive)
     return answers.empty()

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from ithil import __version__
 from ithil.dicom import uids
 from ithil.dicom.charsets import ORTHANC_ENCODINGS
-from ithil.rest import answers
-from ithil.rest.answers import TEXT, Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import TEXT, Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.runtime import acceptance
 from ithil.services.providers import PROVIDERS, VERIFICATION
 from ithil.settings import Settings
@@ -30,7 +30,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_conformance(request: RestRequest) -> Answer:
+def get_conformance(request: Request) -> Answer:
     """`GET /tools/dicom-conformance`."""
     return answers.text("\n".join(_statement(request.context.settings, acceptance(request))))
 

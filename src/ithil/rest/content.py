@@ -13,11 +13,11 @@ from ithil.archive import retrieve
 from ithil.archive.model import Attachment
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import parse_tag
-from ithil.rest import answers
-from ithil.rest.answers import Answer, FilePart
+from ithil.http import answers
+from ithil.http.answers import Answer, FilePart
+from ithil.http.request import Request
+from ithil.http.routing import Route, split
 from ithil.rest.header import PixelData, dicom_file, find_instance, read_header, read_whole
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route, split
 
 PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 FIRST_PIXEL_DATA = PIXEL_DATA[0]
@@ -44,7 +44,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_content(request: RestRequest) -> Answer:
+def get_content(request: Request) -> Answer:
     """Both routes. 404 without a body for a path that leads nowhere in this data set."""
     archive = request.context.archive
     instance = find_instance(archive, request.arguments["id"])
@@ -77,7 +77,7 @@ def _steps(path: str) -> list[int]:
     return steps
 
 
-def _walk(request: RestRequest, parsed: Dataset, steps: list[int]) -> Answer:
+def _walk(request: Request, parsed: Dataset, steps: list[int]) -> Answer:
     if len(steps) % 2 == 0:
         elements: list[Element] | None = parsed.elements
         if steps:
@@ -97,7 +97,7 @@ def _walk(request: RestRequest, parsed: Dataset, steps: list[int]) -> Answer:
 
 
 def _fragment(
-    request: RestRequest, file: Attachment, pixels: PixelData, big_endian: bool, steps: list[int]
+    request: Request, file: Attachment, pixels: PixelData, big_endian: bool, steps: list[int]
 ) -> Answer:
     """Pixel data that lies in the file: its items, or one of them straight from the storage."""
     if not steps:
@@ -111,7 +111,7 @@ def _fragment(
     return Answer(FilePart(file, start, end), answers.BINARY)
 
 
-def _whole_value(request: RestRequest, parsed: Dataset, steps: list[int]) -> Answer:
+def _whole_value(request: Request, parsed: Dataset, steps: list[int]) -> Answer:
     """Pixel data that has no place of its own in the file, since the data set is deflated."""
     element = parsed.find(steps[0])
     if element is None or len(steps) > 2 or steps[1:] not in ([], [0]):

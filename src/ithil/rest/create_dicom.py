@@ -25,13 +25,13 @@ from ithil.edit.create import Inherited, Tags
 from ithil.edit.data_uri import parse_payload
 from ithil.edit.text import SPECIFIC_CHARACTER_SET
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.json_body import Object, json_object
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.pixels.elements import swap
-from ithil.rest import answers
-from ithil.rest.answers import Answer
 from ithil.rest.header import read_header
-from ithil.rest.json_body import Object, json_object
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 from ithil.rest.uploads import stored_json
 
 MOST_INSTANCES = 10_000
@@ -65,7 +65,7 @@ class _Wish:
     content: Any = None
 
 
-def create_dicom(request: RestRequest) -> Answer:
+def create_dicom(request: Request) -> Answer:
     """The only route. The answer is that of an upload, or names the new series."""
     body = json_object(request)
     if "Tags" not in body:
@@ -114,7 +114,7 @@ def create_dicom(request: RestRequest) -> Answer:
     )
 
 
-def _create_by_tags_alone(request: RestRequest, body: Object) -> Answer:
+def _create_by_tags_alone(request: Request, body: Object) -> Answer:
     """The older form, without `Tags`: every field is a tag, and PixelData is the content."""
     archive = request.context.archive
     if not all(isinstance(value, str) for value in body.values()):
@@ -190,12 +190,12 @@ def _patient_id(inherited: Inherited) -> str | None:
     return None if raw is None else clean_text(raw, decode)
 
 
-def _stored(request: RestRequest, file: bytes) -> StoreResult:
+def _stored(request: Request, file: bytes) -> StoreResult:
     origin = Origin("RestApi", remote_ip=request.client, http_username=request.user)
     return ingest.store(request.context.archive, file, origin)
 
 
-def _stored_series(request: RestRequest, files: Iterator[bytes]) -> str:
+def _stored_series(request: Request, files: Iterator[bytes]) -> str:
     """The public id of the series that the files make. If one of them fails, none of them stays."""
     archive = request.context.archive
     stored: list[StoreResult] = []

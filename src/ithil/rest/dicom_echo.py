@@ -7,11 +7,11 @@ from typing import Any
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.json_body import parse
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Field, Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.json_body import parse
+from ithil.http.request import Request
+from ithil.http.routing import Field, Route
 from ithil.services.echo_user import echo
 from ithil.settings import Modality
 from ithil.settings.remotes import check_aet
@@ -48,7 +48,7 @@ class _Target:
     check_find: bool
 
 
-def post_echo(request: RestRequest) -> Answer:
+def post_echo(request: Request) -> Answer:
     """`POST /tools/dicom-echo`: `{}` if the server answers with success."""
     target = _target(request)
     echo(
@@ -61,7 +61,7 @@ def post_echo(request: RestRequest) -> Answer:
     return answers.done()
 
 
-def _target(request: RestRequest) -> _Target:
+def _target(request: Request) -> _Target:
     """The fields of the body. Raises CodedError (bad file format, parameter out of range)."""
     settings = request.context.settings
     body = parse(request.body)

@@ -11,9 +11,9 @@ import hashlib
 from functools import lru_cache
 from importlib import resources
 
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 
 _HTML = "text/html"
 
@@ -23,7 +23,7 @@ def routes() -> list[Route]:
     return [Route("GET", "/docs", get_page, "A page that lists the routes and tries them", answers=_HTML)]
 
 
-def get_page(_request: RestRequest) -> Answer:
+def get_page(_request: Request) -> Answer:
     """`GET /docs`."""
     page, policy = _page()
     headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}

@@ -13,11 +13,11 @@ from pathlib import Path
 from ithil import error_codes as codes
 from ithil.archive import retrieve
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import TEXT, Answer
+from ithil.http import answers
+from ithil.http.answers import TEXT, Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.header import dicom_file, find_instance
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 
 _LONGEST_PATH = 4096  # bytes
 
@@ -35,7 +35,7 @@ def routes() -> list[Route]:
     ]
 
 
-def post_export(request: RestRequest) -> Answer:
+def post_export(request: Request) -> Answer:
     """`POST /instances/{id}/export`: 403 without a body unless the option allows it."""
     if not request.context.settings.rest_api_write_to_file_system_enabled:
         return Answer(status=403)

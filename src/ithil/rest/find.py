@@ -13,15 +13,15 @@ from ithil.archive.query import BadQuery, Query
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.json_body import json_object
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.find_body import level_of, query_of, texts
-from ithil.rest.json_body import json_object
 from ithil.rest.listing import answer_ids, answer_resources, listed
-from ithil.rest.request import RestRequest
 from ithil.rest.requested_tags import RequestedTags
 from ithil.rest.resource_json import View, contents, render_many
-from ithil.rest.routing import Route
 
 _FORMATS = (("Simplify", Format.SIMPLIFIED), ("Short", Format.SHORT), ("Full", Format.FULL))
 _BATCH = 500  # resources
@@ -37,7 +37,7 @@ def routes() -> list[Route]:
     ]
 
 
-def post_find(request: RestRequest) -> Answer:
+def post_find(request: Request) -> Answer:
     """`POST /tools/find`: identifiers, or resources with `Expand` or `ResponseContent`."""
     body = json_object(request)
     archive = request.context.archive
@@ -48,7 +48,7 @@ def post_find(request: RestRequest) -> Answer:
     return answer_ids(request, query)
 
 
-def post_count(request: RestRequest) -> Answer:
+def post_count(request: Request) -> Answer:
     """`POST /tools/count-resources`: the number of all that match, whatever the limits of answers are."""
     query = replace(_query(request, json_object(request)), order=())
     try:
@@ -58,17 +58,17 @@ def post_count(request: RestRequest) -> Answer:
     return answers.json(request, {"Count": count})
 
 
-def get_labels(request: RestRequest) -> Answer:
+def get_labels(request: Request) -> Answer:
     """`GET /tools/labels`: sorted."""
     return answers.json(request, resources.labels(request.context.archive))
 
 
-def _query(request: RestRequest, body: dict[str, Any]) -> Query:
+def _query(request: Request, body: dict[str, Any]) -> Query:
     open_files = request.context.settings.storage_access_on_find == "Always"
     return query_of(body, request.context.names, open_files=open_files)
 
 
-def _view(request: RestRequest, body: dict[str, Any]) -> View:
+def _view(request: Request, body: dict[str, Any]) -> View:
     names = texts(body, "RequestedTags")
     open_files = request.context.settings.storage_access_on_find != "Never"
     return View(
@@ -100,7 +100,7 @@ def _flag(body: dict[str, Any], name: str, *, default: bool) -> bool:
 # -- bulk-content --------------------------------------------------------------------------------------------
 
 
-def post_bulk_content(request: RestRequest) -> Answer:
+def post_bulk_content(request: Request) -> Answer:
     """`POST /tools/bulk-content`: the resources with these identifiers, or with `Level` their relatives there.
 
     Unknown ones are passed over. Without `Level` they come as they were asked for, repetitions too; with it each
@@ -143,9 +143,7 @@ def _moved(archive: Archive, known: dict[str, Level], to: Level) -> list[str]:
     return sorted(found)
 
 
-def _in_turn(
-    request: RestRequest, wanted: list[tuple[Level, str]], how: View
-) -> Iterator[list[dict[str, Any]]]:
+def _in_turn(request: Request, wanted: list[tuple[Level, str]], how: View) -> Iterator[list[dict[str, Any]]]:
     """The resources in batches, each of which is read level by level."""
     archive, names = request.context.archive, request.context.names
     for start in range(0, len(wanted), _BATCH):

@@ -10,6 +10,7 @@ from typing import Any
 
 from ithil import error_codes as codes
 from ithil.archive.matching import BadMatch, parse, parse_text
+from ithil.archive.names import Names
 from ithil.archive.query import (
     MOST_CONSTRAINTS,
     Constraint,
@@ -22,7 +23,6 @@ from ithil.archive.query import (
 from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest.names import Names
 
 Body = dict[str, Any]
 

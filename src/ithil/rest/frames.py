@@ -11,11 +11,11 @@ from ithil.archive import frames, retrieve
 from ithil.archive.frames import StoredPixels
 from ithil.dicom import dataset
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer, FilePart, Stream
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.pixels.errors import PixelError, UnsupportedPixels
-from ithil.rest import answers
-from ithil.rest.answers import Answer, FilePart, Stream
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 
 GZIP = "application/gzip"
 PDF = "application/pdf"
@@ -70,7 +70,7 @@ def routes() -> list[Route]:
     ]
 
 
-def find_pixels(request: RestRequest) -> StoredPixels:
+def find_pixels(request: Request) -> StoredPixels:
     """The pixels of the instance of a request. Raises CodedError (unknown resource), PixelError."""
     pixels = frames.pixels_of(request.context.archive, request.arguments["id"])
     if pixels is None:
@@ -78,7 +78,7 @@ def find_pixels(request: RestRequest) -> StoredPixels:
     return pixels
 
 
-def frame_number(request: RestRequest) -> int | None:
+def frame_number(request: Request) -> int | None:
     """The frame in the path of a request, 0 if the path has none, None if it is no number."""
     text = request.arguments.get("frame", "0")
     number = int(text) if _FRAME_NUMBER.match(text) else _MOST_FRAMES
@@ -96,7 +96,7 @@ def not_decodable(error: PixelError) -> CodedError:
     return CodedError(codes.NOT_IMPLEMENTED, str(error))
 
 
-def get_frames(request: RestRequest) -> Answer:
+def get_frames(request: Request) -> Answer:
     """`GET /instances/{id}/frames`; an instance without pixel data counts as one frame."""
     try:
         count = find_pixels(request).count
@@ -105,7 +105,7 @@ def get_frames(request: RestRequest) -> Answer:
     return answers.json(request, list(range(count)))
 
 
-def get_raw(request: RestRequest) -> Answer:
+def get_raw(request: Request) -> Answer:
     """`GET /instances/{id}/frames/{frame}/raw`: one part of the file, or all its fragments together."""
     found = _stored_frame(request)
     if found is None:
@@ -121,7 +121,7 @@ def get_raw(request: RestRequest) -> Answer:
     return Answer(Stream(pieces, length) if length else b"", media_type)
 
 
-def get_raw_gzip(request: RestRequest) -> Answer:
+def get_raw_gzip(request: Request) -> Answer:
     """`GET /instances/{id}/frames/{frame}/raw.gz`."""
     found = _stored_frame(request)
     if found is None:
@@ -130,7 +130,7 @@ def get_raw_gzip(request: RestRequest) -> Answer:
     return Answer(Stream(_gzipped(frames.raw_pieces(request.context.archive, pixels, frame))), GZIP)
 
 
-def get_pdf(request: RestRequest) -> Answer:
+def get_pdf(request: Request) -> Answer:
     """`GET /instances/{id}/pdf`: Encapsulated Document (PS3.3 C.24.2); 404 if it is none, or no PDF."""
     archive = request.context.archive
     header = retrieve.header(archive, request.arguments["id"])
@@ -149,7 +149,7 @@ def get_pdf(request: RestRequest) -> Answer:
     return Answer(content, PDF)
 
 
-def _stored_frame(request: RestRequest) -> tuple[StoredPixels, int] | None:
+def _stored_frame(request: Request) -> tuple[StoredPixels, int] | None:
     """The frame that a request for raw bytes names; None if its number is none. Raises CodedError."""
     try:
         pixels = find_pixels(request)

@@ -13,13 +13,13 @@ from ithil import error_codes as codes
 from ithil.archive import headers, resources, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
+from ithil.archive.names import DICOM
 from ithil.dicom import dataset
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.scan import Scan, scan
 from ithil.error_codes import CodedError
-from ithil.rest.names import DICOM
 
 _PIXEL_DATA_OFFSET = 14  # metadata
 _ITEM = 0xFFFEE000

@@ -12,9 +12,9 @@ from html import escape
 
 from ithil import __version__
 from ithil.archive import resources
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.system import ORTHANC_VERSION
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\Z")
@@ -88,7 +88,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_page(request: RestRequest) -> Answer:
+def get_page(request: Request) -> Answer:
     """`GET /`."""
     settings = request.context.settings
     counts = resources.statistics(request.context.archive)
@@ -113,12 +113,12 @@ def get_page(request: RestRequest) -> Answer:
     return Answer(page.encode(), "text/html; charset=utf-8", headers=dict(_SAFE_HEADERS))
 
 
-def get_icon(_request: RestRequest) -> Answer:
+def get_icon(_request: Request) -> Answer:
     """`GET /favicon.ico`."""
     return Answer(_ICON, "image/png", headers={"Cache-Control": "max-age=86400"})
 
 
-def _host(request: RestRequest) -> tuple[str, str]:
+def _host(request: Request) -> tuple[str, str]:
     """Host and `:port` as the client wrote them, or those of the settings if that is no sensible name."""
     match = _HOST.match(request.headers.get("host", ""))
     if match is None:

@@ -6,18 +6,18 @@ from ithil import error_codes as codes
 from ithil.archive import retrieve, transcoding
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment
+from ithil.archive.names import DICOM
 from ithil.dicom import dataset, json_model, xml_model
 from ithil.dicom.encoding import ScanLimits
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.ranges import range_header, requested_range
+from ithil.http.request import Request, unsigned
+from ithil.http.routing import Parameter, Route
 from ithil.pixels.errors import PixelError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
 from ithil.rest.attachments import data
-from ithil.rest.names import DICOM
-from ithil.rest.ranges import range_header, requested_range
-from ithil.rest.request import RestRequest, unsigned
-from ithil.rest.routing import Parameter, Route
 
 DICOM_TYPE = "application/dicom"
 DICOM_JSON = "application/dicom+json"
@@ -45,7 +45,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_file(request: RestRequest) -> Answer:
+def get_file(request: Request) -> Answer:
     """The only route. 400 for a transfer syntax that is none, 500 for one the pixels cannot be put into."""
     archive = request.context.archive
     file = retrieve.attachment(archive, Level.INSTANCE, request.arguments["id"], DICOM)
@@ -81,7 +81,7 @@ def transcode_file(archive: Archive, file: Attachment, syntax: str, quality: int
         raise CodedError(codes.INTERNAL_ERROR, str(error)) from error
 
 
-def _bytes(request: RestRequest, content: bytes, filename: str) -> Answer:
+def _bytes(request: Request, content: bytes, filename: str) -> Answer:
     """Bytes that are in memory, or the part of them that `Range` asks for."""
     headers = answers.disposition(filename)
     wanted = requested_range(range_header(request.headers, None), len(content))

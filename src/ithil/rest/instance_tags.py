@@ -7,13 +7,13 @@ from ithil.archive import headers
 from ithil.dicom import dataset, tags_format
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.rest.header import find_instance, read_whole, start_of_file
-from ithil.rest.request import RestRequest, boolean
 from ithil.rest.requested_tags import known_tag
 from ithil.rest.resource_json import tag_format
-from ithil.rest.routing import Parameter, Route
 
 IGNORE_LENGTH = Parameter("ignore-length", "Tags to show however long they are, between commas")
 _WHOLE = Parameter("whole", "Show what comes after the pixel data as well")
@@ -53,17 +53,17 @@ def routes() -> list[Route]:
     ]
 
 
-def get_tags(request: RestRequest) -> Answer:
+def get_tags(request: Request) -> Answer:
     """`GET /instances/{id}/tags`."""
     return _tags(request, tag_format(request.query, Format.FULL))
 
 
-def get_simplified_tags(request: RestRequest) -> Answer:
+def get_simplified_tags(request: Request) -> Answer:
     """`GET /instances/{id}/simplified-tags`."""
     return _tags(request, Format.SIMPLIFIED)
 
 
-def get_header(request: RestRequest) -> Answer:
+def get_header(request: Request) -> Answer:
     """`GET /instances/{id}/header`: group 0002 (PS3.10 7.1) without what is binary."""
     archive = request.context.archive
     instance = find_instance(archive, request.arguments["id"])
@@ -72,7 +72,7 @@ def get_header(request: RestRequest) -> Answer:
     return answers.json(request, tags_format.format_dataset(meta, tag_format(request.query, Format.FULL)))
 
 
-def _tags(request: RestRequest, form: Format) -> Answer:
+def _tags(request: Request, form: Format) -> Answer:
     archive = request.context.archive
     shown = ignored_lengths(request)
     instance_id = request.arguments["id"]
@@ -86,7 +86,7 @@ def _tags(request: RestRequest, form: Format) -> Answer:
     return answers.json(request, tags_format.format_dataset(parsed, form, ignore_length=shown))
 
 
-def ignored_lengths(request: RestRequest) -> list[int]:
+def ignored_lengths(request: Request) -> list[int]:
     """The tags of the argument `ignore-length`. Raises CodedError (unknown DICOM tag)."""
     return tag_list(request.query.get("ignore-length", ""), ",")
 

@@ -14,11 +14,11 @@ from typing import Any
 from ithil import error_codes as codes
 from ithil.archive.archive import Archive
 from ithil.error_codes import CodedError
+from ithil.http import answers, json_body
+from ithil.http.answers import Answer
+from ithil.http.request import Request
 from ithil.jobs import notices, queue
 from ithil.jobs.model import Job, State
-from ithil.rest import answers, json_body
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
 
 _FIRST_LOOK = 0.05  # seconds until the index is asked again whether the job has ended
 _LAST_LOOK = 1.0
@@ -52,7 +52,7 @@ def parse_job_fields(body: dict[str, Any], *, synchronous: bool) -> JobFields:
 
 
 def run_job(
-    request: RestRequest,
+    request: Request,
     kind: str,
     arguments: dict[str, Any],
     fields: JobFields,
@@ -75,7 +75,7 @@ def run_job(
     return _answer_when_done(request, job, answer)
 
 
-async def _answer_when_done(request: RestRequest, job: str, answer: Callable[[Job], Answer] | None) -> Answer:
+async def _answer_when_done(request: Request, job: str, answer: Callable[[Job], Answer] | None) -> Answer:
     context = request.context
 
     def finish() -> Answer:

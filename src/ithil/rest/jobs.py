@@ -17,13 +17,13 @@ from ithil.archive import clock
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment
 from ithil.error_codes import MESSAGES, CodedError
+from ithil.http import answers
+from ithil.http.answers import JSON, Answer, FilePart, Stream
+from ithil.http.ranges import range_header, requested_range
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.jobs import queue
 from ithil.jobs.model import Job, State
-from ithil.rest import answers
-from ithil.rest.answers import JSON, Answer, FilePart, Stream
-from ithil.rest.ranges import range_header, requested_range
-from ithil.rest.request import RestRequest, boolean
-from ithil.rest.routing import Parameter, Route
 
 _SUCCESS = "Success"  # how `ErrorDescription` calls that there is no error
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
@@ -60,7 +60,7 @@ def routes() -> list[Route]:
     ]
 
 
-def list_jobs(request: RestRequest) -> Answer:
+def list_jobs(request: Request) -> Answer:
     """`GET /jobs`."""
     archive = request.context.archive
     listed: Iterator[Any] = queue.ids(archive)
@@ -83,7 +83,7 @@ def _array(items: Iterator[Any]) -> Iterator[bytes]:
     yield bytes(piece) + (b"\n]" if start[:1] == b"," else b"[]")
 
 
-def get_job(request: RestRequest) -> Answer:
+def get_job(request: Request) -> Answer:
     """`GET /jobs/{id}`."""
     job = queue.get(request.context.archive, request.arguments["id"])
     return answers.missing() if job is None else answers.json(request, job_json(job))
@@ -125,16 +125,16 @@ def _moment(seconds: float) -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(micros // 1_000_000))}.{micros % 1_000_000:06d}"
 
 
-def delete_job(request: RestRequest) -> Answer:
+def delete_job(request: Request) -> Answer:
     """`DELETE /jobs/{id}`: 400 for one that has not ended yet."""
     found = queue.delete(request.context.archive, request.arguments["id"])
     return answers.empty() if found else answers.missing()
 
 
-def acting(act: Action) -> Callable[[RestRequest], Answer]:
+def acting(act: Action) -> Callable[[Request], Answer]:
     """`POST /jobs/{id}/{action}`: `{}`, or 400 for a job that is unknown or in another state."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         if act(request.context.archive, request.arguments["id"]):
             return answers.done()
         return Answer(status=400)
@@ -142,7 +142,7 @@ def acting(act: Action) -> Callable[[RestRequest], Answer]:
     return handle
 
 
-def get_output(request: RestRequest) -> Answer:
+def get_output(request: Request) -> Answer:
     """`GET /jobs/{id}/{key}`: a file that the job has made, or the part of it that `Range` asks for."""
     found = queue.output(request.context.archive, request.arguments["id"], request.arguments["key"])
     if found is None:
@@ -160,7 +160,7 @@ def get_output(request: RestRequest) -> Answer:
     return Answer(FilePart(file, start, end), found.media_type, 206, headers)
 
 
-def delete_output(request: RestRequest) -> Answer:
+def delete_output(request: Request) -> Answer:
     """`DELETE /jobs/{id}/{key}`."""
     if not queue.delete_output(request.context.archive, request.arguments["id"], request.arguments["key"]):
         raise _no_output()

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ithil.archive import labels
 from ithil.dicom.level import Level
-from ithil.rest import answers
-from ithil.rest.answers import Answer
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.metadata import resource_of
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 
 def routes() -> list[Route]:
@@ -33,7 +33,7 @@ def routes() -> list[Route]:
 def lister(level: Level) -> Handler:
     """`GET /{level}/{id}/labels`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         return answers.json(request, resource_of(request, level).labels)
 
     return handle
@@ -42,7 +42,7 @@ def lister(level: Level) -> Handler:
 def reader(level: Level) -> Handler:
     """`GET /{level}/{id}/labels/{label}`: empty if it has the label, else 404."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         if request.arguments["label"] in resource_of(request, level).labels:
             return answers.empty()
         return answers.missing()
@@ -53,7 +53,7 @@ def reader(level: Level) -> Handler:
 def adder(level: Level) -> Handler:
     """`PUT /{level}/{id}/labels/{label}`; one that is there already stays."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive, arguments = request.context.archive, request.arguments
         labels.add(archive, level, arguments["id"], arguments["label"])
         return answers.empty()
@@ -64,7 +64,7 @@ def adder(level: Level) -> Handler:
 def remover(level: Level) -> Handler:
     """`DELETE /{level}/{id}/labels/{label}`; one that is not there is no error."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive, arguments = request.context.archive, request.arguments
         labels.remove(archive, level, arguments["id"], arguments["label"])
         return answers.empty()

@@ -14,9 +14,9 @@ from ithil import error_codes as codes
 from ithil.archive import find
 from ithil.archive.query import BadQuery, Query
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import JSON, XML, Answer, Stream
-from ithil.rest.request import RestRequest
+from ithil.http import answers
+from ithil.http.answers import JSON, XML, Answer, Stream
+from ithil.http.request import Request
 from ithil.rest.resource_json import View, render_many
 
 SHORT_IDS = 20_000
@@ -27,17 +27,17 @@ PIECE_BYTES = 4 * 1024 * 1024
 """What is sent at once of a longer list; each piece costs a change of threads."""
 
 
-def answer_ids(request: RestRequest, query: Query) -> Answer:
+def answer_ids(request: Request, query: Query) -> Answer:
     """The public ids of what matches. Raises CodedError (parameter out of range) for an impossible query."""
     return listed(request, find.ids(request.context.archive, query, request.context.closing), SHORT_IDS)
 
 
-def answer_resources(request: RestRequest, query: Query, view: View) -> Answer:
+def answer_resources(request: Request, query: Query, view: View) -> Answer:
     """The resources that match, as `view` shows them. Raises as `answer_ids`."""
     return listed(request, _rendered(request, query, view), SHORT_RESOURCES)
 
 
-def _rendered(request: RestRequest, query: Query, view: View) -> Iterator[list[dict[str, Any]]]:
+def _rendered(request: Request, query: Query, view: View) -> Iterator[list[dict[str, Any]]]:
     context, level = request.context, query.level
     tag_names = view.tag_names()
     named = tag_names is not None
@@ -45,7 +45,7 @@ def _rendered(request: RestRequest, query: Query, view: View) -> Iterator[list[d
         yield render_many(context.archive, context.names, level, batch, view, named=named)
 
 
-def listed(request: RestRequest, batches: Iterator[list[Any]], short: int = SHORT_RESOURCES) -> Answer:
+def listed(request: Request, batches: Iterator[list[Any]], short: int = SHORT_RESOURCES) -> Answer:
     """All items of all batches in one list; more than `short` of them are sent while they are drawn."""
     held: list[Any] = []
     try:
@@ -68,7 +68,7 @@ _XML_ENDS = (b'<?xml version="1.0" encoding="utf-8"?>\n<root>\n', b"</root>\n", 
 
 
 def _pieces(
-    request: RestRequest, held: list[Any], batches: Iterator[list[Any]], ends: tuple[bytes, bytes, bytes]
+    request: Request, held: list[Any], batches: Iterator[list[Any]], ends: tuple[bytes, bytes, bytes]
 ) -> Iterator[bytes]:
     begin, end, between = ends
     lead = begin

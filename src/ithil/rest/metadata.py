@@ -14,13 +14,13 @@ from ithil.archive import metadata, resources
 from ithil.archive.model import FIRST_OF_USERS, Resource
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest, boolean
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.rest.revisions import expected_version, version_to_delete
-from ithil.rest.routing import Parameter, Route
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 _NUMBER = re.compile(r"-?[0-9]{1,10}\Z")
 _LAST = 65535
@@ -64,7 +64,7 @@ def routes() -> list[Route]:
     return table
 
 
-def resource_of(request: RestRequest, level: Level) -> Resource:
+def resource_of(request: Request, level: Level) -> Resource:
     """The resource that the path names. Raises CodedError (unknown resource)."""
     resource = resources.read(request.context.archive, level, request.arguments["id"])
     if resource is None:
@@ -75,7 +75,7 @@ def resource_of(request: RestRequest, level: Level) -> Resource:
 def lister(level: Level) -> Handler:
     """`GET /{level}/{id}/metadata`: in the order of their numbers."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         entries = resource_of(request, level).metadata
         if boolean(request.query, "numeric"):
             names = {number: str(number) for number in entries}
@@ -91,7 +91,7 @@ def lister(level: Level) -> Handler:
 def reader(level: Level) -> Handler:
     """`GET /{level}/{id}/metadata/{name}`: text with the entity tag of its revision."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         number = request.context.names.metadata.number(request.arguments["name"])
         entry = resource_of(request, level).metadata.get(number)
         if entry is None:
@@ -107,7 +107,7 @@ def reader(level: Level) -> Handler:
 def writer(level: Level) -> Handler:
     """`PUT /{level}/{id}/metadata/{name}`: the body becomes the value; the answer has its entity tag."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         number = user_number(request.context.names.metadata.number, request.arguments["name"])
         if number is None:
             return forbidden()
@@ -129,7 +129,7 @@ def writer(level: Level) -> Handler:
 def deleter(level: Level) -> Handler:
     """`DELETE /{level}/{id}/metadata/{name}`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         number = user_number(request.context.names.metadata.number, request.arguments["name"])
         if number is None:
             return forbidden()

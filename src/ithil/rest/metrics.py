@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 from ithil import metrics
 from ithil.archive import changes, resources
+from ithil.http.answers import Answer
+from ithil.http.context import MOST_THREADS, Context
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.jobs import queue
 from ithil.jobs.model import State
 from ithil.metrics import Metric
-from ithil.rest.answers import Answer
-from ithil.rest.context import MOST_THREADS, Context
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 from ithil.rest.runtime import metrics_shown
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
@@ -40,7 +40,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_metrics(request: RestRequest) -> Answer:
+def get_metrics(request: Request) -> Answer:
     """`GET /tools/metrics-prometheus`: nothing if metrics are switched off."""
     if not metrics_shown(request):
         return Answer(b"", MEDIA_TYPE)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from ithil import error_codes as codes
 from ithil.archive import queries, remotes
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Field, Parameter, Route, split
 from ithil.network.errors import NetworkError
-from ithil.rest import answers
 from ithil.rest import modality_body as read
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest, boolean
-from ithil.rest.routing import Field, Parameter, Route, split
 from ithil.services.echo_user import echo
 from ithil.services.modality_link import refusal
 from ithil.services.query_keys import query_keys
@@ -99,12 +99,12 @@ def routes() -> list[Route]:
     ]
 
 
-def modality_of(request: RestRequest) -> Modality:
+def modality_of(request: Request) -> Modality:
     """The modality in the path. Raises CodedError (inexistent item)."""
     return remotes.modality(request.context.archive, request.arguments["id"])
 
 
-def list_modalities(request: RestRequest) -> Answer:
+def list_modalities(request: Request) -> Answer:
     """`GET /modalities`."""
     found = remotes.modalities(request.context.archive)
     if boolean(request.query, "expand"):
@@ -113,7 +113,7 @@ def list_modalities(request: RestRequest) -> Answer:
     return answers.json(request, list(found))
 
 
-def list_operations(request: RestRequest) -> Answer:
+def list_operations(request: Request) -> Answer:
     """`GET /modalities/{id}`; 404 without a body for an unknown one."""
     if remotes.MODALITIES.get(request.context.archive, request.arguments["id"]) is None:
         return answers.missing()
@@ -121,14 +121,14 @@ def list_operations(request: RestRequest) -> Answer:
     return answers.json(request, [] if match is None else match.node.child_names)
 
 
-def put_modality(request: RestRequest) -> Answer:
+def put_modality(request: Request) -> Answer:
     """`PUT /modalities/{id}`."""
     value = read.json(request)
     remotes.MODALITIES.put(request.context.archive, request.arguments["id"], value)
     return answers.empty()
 
 
-def delete_modality(request: RestRequest) -> Answer:
+def delete_modality(request: Request) -> Answer:
     """`DELETE /modalities/{id}`."""
     name = request.arguments["id"]
     if not remotes.MODALITIES.remove(request.context.archive, name):
@@ -136,12 +136,12 @@ def delete_modality(request: RestRequest) -> Answer:
     return answers.empty()
 
 
-def get_configuration(request: RestRequest) -> Answer:
+def get_configuration(request: Request) -> Answer:
     """`GET /modalities/{id}/configuration`."""
     return answers.json(request, remotes.modality_json(modality_of(request)))
 
 
-def post_echo(request: RestRequest) -> Answer:
+def post_echo(request: Request) -> Answer:
     """`POST /modalities/{id}/echo`: `{}` if the modality answers with success."""
     modality = modality_of(request)
     value = read.json(request) if request.body.strip() else {}
@@ -153,7 +153,7 @@ def post_echo(request: RestRequest) -> Answer:
     return answers.done()
 
 
-def post_query(request: RestRequest) -> Answer:
+def post_query(request: Request) -> Answer:
     """`POST /modalities/{id}/query`: where the answers are, once all have come."""
     modality = modality_of(request)
     body = read.json_object(request)
@@ -173,7 +173,7 @@ def post_query(request: RestRequest) -> Answer:
     return answers.json(request, {"ID": key, "Path": f"/queries/{key}"})
 
 
-def post_store_straight(request: RestRequest) -> Answer:
+def post_store_straight(request: Request) -> Answer:
     """`POST /modalities/{id}/store-straight`: which instance was sent."""
     modality = modality_of(request)
     try:

@@ -8,8 +8,8 @@ from ithil import error_codes as codes
 from ithil.dicom.dictionary import parse_tag
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import json_body
-from ithil.rest.request import RestRequest
+from ithil.http import json_body
+from ithil.http.request import Request
 from ithil.services.query_keys import MOST_KEYS
 from ithil.settings.remotes import check_aet
 
@@ -28,7 +28,7 @@ def bad(details: str) -> CodedError:
     return CodedError(codes.BAD_FILE_FORMAT, details)
 
 
-def json(request: RestRequest) -> Any:
+def json(request: Request) -> Any:
     """The JSON value of the body. Raises CodedError (bad file format)."""
     try:
         return json_body.parse(request.body)
@@ -36,7 +36,7 @@ def json(request: RestRequest) -> Any:
         raise bad(error.details) from error
 
 
-def json_object(request: RestRequest, *, empty: bool = False) -> Object:
+def json_object(request: Request, *, empty: bool = False) -> Object:
     """The object that the body holds; with `empty`, no body stands for one without fields."""
     if empty and not request.body.strip():
         return {}

@@ -19,14 +19,14 @@ from ithil.dicom.level import Level
 from ithil.dicom.main_tags import MAIN_TAGS, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from ithil.dicom.tags_format import Format, format_dataset
 from ithil.error_codes import CodedError
-from ithil.rest import answers
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Field, Route
 from ithil.rest import modality_body as read
-from ithil.rest.answers import Answer
 from ithil.rest.find import body_format
 from ithil.rest.listing import listed
 from ithil.rest.modalities import modality_of
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Field, Route
 from ithil.services.query_keys import MOST_KEYS, UNIQUE_KEYS, query_keys
 from ithil.services.query_user import find, find_worklist
 from ithil.settings import Modality
@@ -77,7 +77,7 @@ def routes() -> list[Route]:
     return table
 
 
-def post_worklist(request: RestRequest) -> Answer:
+def post_worklist(request: Request) -> Answer:
     """`POST /modalities/{id}/find-worklist`."""
     modality = modality_of(request)
     body = read.json_object(request)
@@ -98,10 +98,10 @@ def post_worklist(request: RestRequest) -> Answer:
     return listed(request, _batches(shown))
 
 
-def finder(level: Level) -> Callable[[RestRequest], Answer]:
+def finder(level: Level) -> Callable[[Request], Answer]:
     """`POST /modalities/{id}/find-{level}`: 400 without a body unless all keys of the levels above are there."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         modality = modality_of(request)
         keys = _keys(request)
         if keys is None or any(not keys.get(tag) for tag in _NEEDED[level]):
@@ -111,7 +111,7 @@ def finder(level: Level) -> Callable[[RestRequest], Answer]:
     return handle
 
 
-def post_find(request: RestRequest) -> Answer:
+def post_find(request: Request) -> Answer:
     """`POST /modalities/{id}/find`."""
     modality = modality_of(request)
     keys = _keys(request)
@@ -121,7 +121,7 @@ def post_find(request: RestRequest) -> Answer:
     return answers.json(request, list(_nested(archive, modality, Level.PATIENT, keys)))
 
 
-def _keys(request: RestRequest) -> dict[int, str] | None:
+def _keys(request: Request) -> dict[int, str] | None:
     """The body, None if it is no JSON object. Raises CodedError (unknown DICOM tag)."""
     try:
         body = read.json_object(request)

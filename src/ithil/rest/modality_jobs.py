@@ -9,14 +9,14 @@ from ithil import error_codes as codes
 from ithil.archive import exports, remotes
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import json_body
+from ithil.http import json_body
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Field, Route
 from ithil.rest import modality_body as read
-from ithil.rest.answers import Answer
 from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.modalities import LOCAL_AET, TIMEOUT, modality_of
 from ithil.rest.named_resources import MOST_RESOURCES, named
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Field, Route
 from ithil.services import retrieve_jobs, store_job
 from ithil.services.get_job import GET
 from ithil.services.modality_link import local_title
@@ -43,7 +43,7 @@ _RETRIEVED = (
     *JOB_FIELDS,
 )
 
-Handler = Callable[[RestRequest], Answer | Awaitable[Answer]]
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 
 def routes() -> list[Route]:
@@ -91,7 +91,7 @@ def routes() -> list[Route]:
 # -- store ---------------------------------------------------------------------------------------------------
 
 
-def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_store(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /modalities/{id}/store`."""
     archive = request.context.archive
     modality = modality_of(request)
@@ -137,17 +137,17 @@ def _originator(body: dict[str, Any]) -> tuple[str, int] | None:
 # -- move and get --------------------------------------------------------------------------------------------
 
 
-def post_move(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_move(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /modalities/{id}/move`."""
     return _retrieve(request, MOVE)
 
 
-def post_get(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_get(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /modalities/{id}/get`."""
     return _retrieve(request, GET)
 
 
-def _retrieve(request: RestRequest, kind: str) -> Answer | Awaitable[Answer]:
+def _retrieve(request: Request, kind: str) -> Answer | Awaitable[Answer]:
     modality = modality_of(request)
     body = read.json_object(request)
     if "Level" not in body or not isinstance(body.get("Resources"), list):

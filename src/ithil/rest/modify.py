@@ -11,18 +11,18 @@ from ithil.dicom.level import Level
 from ithil.edit.apply import apply
 from ithil.edit.recipe import Recipe
 from ithil.error_codes import CodedError
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.jobs.kinds import modification
 from ithil.jobs.kinds.edit_arguments import EditArguments
 from ithil.pixels.errors import PixelError
 from ithil.rest import modify_fields as fields
-from ithil.rest.answers import Answer
 from ithil.rest.job_requests import run_job
 from ithil.rest.modify_check import check_parents
 from ithil.rest.modify_fields import EditFields
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 
-Handler = Callable[[RestRequest], Answer | Awaitable[Answer]]
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 DICOM = "application/dicom"
 
@@ -49,13 +49,13 @@ def routes() -> list[Route]:
     return table
 
 
-def modify_instance(request: RestRequest) -> Answer:
+def modify_instance(request: Request) -> Answer:
     """`POST /instances/{id}/modify`: the file."""
     body = fields.edit_body(request)
     return _edited_instance(request, body, fields.modification_recipe(request, body, Level.INSTANCE))
 
 
-def anonymize_instance(request: RestRequest) -> Answer:
+def anonymize_instance(request: Request) -> Answer:
     """`POST /instances/{id}/anonymize`: the file."""
     if retrieve.dicom_file(request.context.archive, request.arguments["id"]) is None:
         raise CodedError(codes.UNKNOWN_RESOURCE)
@@ -63,7 +63,7 @@ def anonymize_instance(request: RestRequest) -> Answer:
     return _edited_instance(request, body, fields.anonymization_recipe(request, body))
 
 
-def _edited_instance(request: RestRequest, body: dict[str, Any], recipe: Recipe) -> Answer:
+def _edited_instance(request: Request, body: dict[str, Any], recipe: Recipe) -> Answer:
     archive = request.context.archive
     file = retrieve.dicom_file(archive, request.arguments["id"])
     if file is None:
@@ -87,7 +87,7 @@ def _edited_instance(request: RestRequest, body: dict[str, Any], recipe: Recipe)
 def modifier(level: Level) -> Handler:
     """`POST /{level}/{id}/modify`."""
 
-    def handle(request: RestRequest) -> Answer | Awaitable[Answer]:
+    def handle(request: Request) -> Answer | Awaitable[Answer]:
         public_id, instances = _instances_of(request, level)
         body = fields.edit_body(request)
         how = fields.edit_fields(body)
@@ -102,7 +102,7 @@ def modifier(level: Level) -> Handler:
 def anonymizer(level: Level) -> Handler:
     """`POST /{level}/{id}/anonymize`."""
 
-    def handle(request: RestRequest) -> Answer | Awaitable[Answer]:
+    def handle(request: Request) -> Answer | Awaitable[Answer]:
         public_id, instances = _instances_of(request, level)
         body = fields.edit_body(request)
         how = fields.edit_fields(body)
@@ -113,7 +113,7 @@ def anonymizer(level: Level) -> Handler:
     return handle
 
 
-def bulk_modify(request: RestRequest) -> Answer | Awaitable[Answer]:
+def bulk_modify(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /tools/bulk-modify`: `Level` says which identifiers are made anew, by default the instances'."""
     body = fields.edit_body(request)
     sources, instances = _named(request, body)
@@ -124,7 +124,7 @@ def bulk_modify(request: RestRequest) -> Answer | Awaitable[Answer]:
     return _run(request, how, edit, sources, bulk=True)
 
 
-def bulk_anonymize(request: RestRequest) -> Answer | Awaitable[Answer]:
+def bulk_anonymize(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /tools/bulk-anonymize`."""
     body = fields.edit_body(request)
     sources, instances = _named(request, body)
@@ -135,7 +135,7 @@ def bulk_anonymize(request: RestRequest) -> Answer | Awaitable[Answer]:
 
 
 def _run(
-    request: RestRequest, how: EditFields, edit: EditArguments, sources: list[str], *, bulk: bool
+    request: Request, how: EditFields, edit: EditArguments, sources: list[str], *, bulk: bool
 ) -> Answer | Awaitable[Answer]:
     one_sop_uid = edit.recipe.replaces(0x00080018)
     if one_sop_uid and len(edit.instances) > 1:
@@ -151,7 +151,7 @@ def _run(
     )
 
 
-def _instances_of(request: RestRequest, level: Level) -> tuple[str, list[str]]:
+def _instances_of(request: Request, level: Level) -> tuple[str, list[str]]:
     public_id = request.arguments["id"]
     found = resources.descendants(request.context.archive, level, public_id, Level.INSTANCE)
     if found is None:
@@ -159,7 +159,7 @@ def _instances_of(request: RestRequest, level: Level) -> tuple[str, list[str]]:
     return public_id, found
 
 
-def _named(request: RestRequest, body: dict[str, Any]) -> tuple[list[str], list[str]]:
+def _named(request: Request, body: dict[str, Any]) -> tuple[list[str], list[str]]:
     """The resources in the field `Resources`, and all instances below them, each once."""
     sources = list(dict.fromkeys(fields.texts(body, "Resources")))
     instances: dict[str, None] = {}
@@ -168,7 +168,7 @@ def _named(request: RestRequest, body: dict[str, Any]) -> tuple[list[str], list[
     return sources, list(instances)
 
 
-def _below(request: RestRequest, public_id: str) -> Sequence[str]:
+def _below(request: Request, public_id: str) -> Sequence[str]:
     """The instances of a resource of any level."""
     for level in reversed(Level):
         found = resources.descendants(request.context.archive, level, public_id, Level.INSTANCE)

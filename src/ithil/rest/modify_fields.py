@@ -13,15 +13,15 @@ from ithil.dicom.level import Level
 from ithil.dicom.uids import TRANSFER_SYNTAXES
 from ithil.edit.recipe import PATIENT_NAME, Recipe, parse_anonymization, parse_modification
 from ithil.error_codes import CodedError
+from ithil.http import json_body
+from ithil.http.request import Request
 from ithil.jobs.kinds.edit_arguments import EditArguments
-from ithil.rest import json_body
 from ithil.rest.job_requests import JobFields, parse_job_fields
-from ithil.rest.request import RestRequest
 
 SERVER = f"Ithil {__version__}"
 
 
-def edit_body(request: RestRequest) -> dict[str, Any]:
+def edit_body(request: Request) -> dict[str, Any]:
     """The object that the body must hold. Raises CodedError (bad file format), as Orthanc does here."""
     try:
         return json_body.json_object(request)
@@ -104,14 +104,14 @@ def edit_fields(body: dict[str, Any], *, keep_source: bool = True) -> EditFields
     )
 
 
-def modification_recipe(request: RestRequest, body: dict[str, Any], level: Level) -> Recipe:
+def modification_recipe(request: Request, body: dict[str, Any], level: Level) -> Recipe:
     """The recipe of a body that modifies resources of `level`."""
     archive = request.context.archive
     recipe = parse_modification(body, level, private_creator=archive.settings.default_private_creator)
     return recipe.with_encoding(archive.default_encoding)
 
 
-def anonymization_recipe(request: RestRequest, body: dict[str, Any]) -> Recipe:
+def anonymization_recipe(request: Request, body: dict[str, Any]) -> Recipe:
     """The recipe of a body that anonymises; draws the number in the name of the patient."""
     archive = request.context.archive
     recipe = parse_anonymization(
@@ -124,7 +124,7 @@ def anonymization_recipe(request: RestRequest, body: dict[str, Any]) -> Recipe:
 
 
 def edit_arguments(
-    request: RestRequest, how: EditFields, recipe: Recipe, level: Level, instances: list[str]
+    request: Request, how: EditFields, recipe: Recipe, level: Level, instances: list[str]
 ) -> EditArguments:
     """The arguments of a job that edits `instances`."""
     return EditArguments(

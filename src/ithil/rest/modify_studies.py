@@ -17,15 +17,15 @@ from ithil.edit.recipe import Recipe, new_secret
 from ithil.edit.tag_path import TagPath, parse_path
 from ithil.edit.values import parse_value
 from ithil.error_codes import CodedError
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.jobs.kinds.edit_arguments import EditArguments
 from ithil.jobs.kinds.merge import MERGE_STUDY
 from ithil.jobs.kinds.split import SPLIT_STUDY
 from ithil.rest import modify_fields as fields
-from ithil.rest.answers import Answer
 from ithil.rest.job_requests import run_job
 from ithil.rest.modify_fields import EditFields
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
 
 _MODULES = PATIENT | STUDY
 
@@ -38,7 +38,7 @@ def routes() -> list[Route]:
     ]
 
 
-def split(request: RestRequest) -> Answer | Awaitable[Answer]:
+def split(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /studies/{id}/split`."""
     archive, study = request.context.archive, request.arguments["id"]
     body = fields.edit_body(request)
@@ -63,7 +63,7 @@ def split(request: RestRequest) -> Answer | Awaitable[Answer]:
     return _run(request, how, SPLIT_STUDY, edit, TargetStudyUID=target)
 
 
-def merge(request: RestRequest) -> Answer | Awaitable[Answer]:
+def merge(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /studies/{id}/merge`."""
     archive, study = request.context.archive, request.arguments["id"]
     body = fields.edit_body(request)
@@ -87,7 +87,7 @@ def merge(request: RestRequest) -> Answer | Awaitable[Answer]:
 
 
 def _run(
-    request: RestRequest, how: EditFields, kind: str, edit: EditArguments, **content: Any
+    request: Request, how: EditFields, kind: str, edit: EditArguments, **content: Any
 ) -> Answer | Awaitable[Answer]:
     return run_job(request, kind, edit.to_json(), how.job, content=edit.content(**content))
 

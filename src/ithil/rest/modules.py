@@ -10,14 +10,14 @@ from ithil.dicom import modules, tags_format
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import UNKNOWN_RESOURCE, CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.instance_tags import FORMATS, IGNORE_LENGTH, ignored_lengths
-from ithil.rest.request import RestRequest
 from ithil.rest.resource_json import tag_format
-from ithil.rest.routing import Route
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 
 def routes() -> list[Route]:
@@ -45,7 +45,7 @@ def routes() -> list[Route]:
 def reader(level: Level, tags: frozenset[int]) -> Handler:
     """`GET /{level}/{id}/module`, and `module-patient`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         shown = ignored_lengths(request)
         newest = _newest_instance(archive, level, request.arguments["id"])

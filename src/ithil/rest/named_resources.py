@@ -16,7 +16,7 @@ from ithil.archive import resources
 from ithil.archive.archive import Archive
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest.request import RestRequest
+from ithil.http.request import Request
 
 MOST_RESOURCES = 100_000
 
@@ -32,7 +32,7 @@ class Named:
     instances: list[str]
 
 
-def named(request: RestRequest) -> Named:
+def named(request: Request) -> Named:
     """Read the body. Raises CodedError: bad file format, unknown resource."""
     body = _body(request)
     asked = body.get("Resources")
@@ -64,7 +64,7 @@ def instances_below(archive: Archive, levels: dict[str, Level]) -> list[str]:
     return list(found)
 
 
-def _body(request: RestRequest) -> dict[str, Any]:
+def _body(request: Request) -> dict[str, Any]:
     text = request.body.decode("latin-1").strip()
     if _ID.match(text):
         return {"Resources": [text]}

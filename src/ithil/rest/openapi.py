@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from ithil import __version__
-from ithil.rest import answers, errors
-from ithil.rest.answers import Answer
+from ithil.http import answers, errors
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import JSON, Field, Parameter, Route, split
 from ithil.rest.openapi_kinds import kind_of
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import JSON, Field, Parameter, Route, split
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _PUT_AND_POST = ("PUT", "POST")
@@ -68,7 +68,7 @@ def routes() -> list[Route]:
     return [Route("GET", "/openapi.json", get_document, "This description of the API")]
 
 
-def get_document(request: RestRequest) -> Answer:
+def get_document(request: Request) -> Answer:
     """`GET /openapi.json`."""
     return Answer(_document_of(tuple(request.context.router.routes)), answers.JSON)
 

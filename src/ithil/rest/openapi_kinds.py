@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ithil.rest.answers import BINARY, TEXT
-from ithil.rest.routing import JSON, Field, Route
+from ithil.http.answers import BINARY, TEXT
+from ithil.http.routing import JSON, Field, Route
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"

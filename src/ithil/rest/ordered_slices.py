@@ -8,10 +8,10 @@ from ithil.dicom import slices
 from ithil.dicom.level import Level
 from ithil.dicom.slices import Slice
 from ithil.error_codes import CANNOT_ORDER_SLICES, UNKNOWN_RESOURCE, CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 
 _POSITION, _ORIENTATION, _FRAMES = 0x00200032, 0x00200037, 0x00280008
 MOST_FRAMES = 1_000_000
@@ -31,7 +31,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_ordered_slices(request: RestRequest) -> Answer:
+def get_ordered_slices(request: Request) -> Answer:
     """`GET /series/{id}/ordered-slices`."""
     archive = request.context.archive
     ids = resources.descendants(archive, Level.SERIES, request.arguments["id"], Level.INSTANCE)

@@ -11,12 +11,12 @@ from ithil import error_codes as codes
 from ithil.archive import exports, transcoding
 from ithil.archive.remotes import PEERS
 from ithil.error_codes import CodedError
-from ithil.rest import answers, json_body
-from ithil.rest.answers import Answer
+from ithil.http import answers, json_body
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Field, Parameter, Route, split
 from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.named_resources import named
-from ithil.rest.request import RestRequest, boolean
-from ithil.rest.routing import Field, Parameter, Route, split
 from ithil.services import peers
 from ithil.services.peers import DICOM, PEER_STORE, PeerStoreWish, client_of, peer_json, peer_named
 from ithil.services.web_client import WebAnswer
@@ -78,7 +78,7 @@ def routes() -> list[Route]:
     ]
 
 
-def list_peers(request: RestRequest) -> Answer:
+def list_peers(request: Request) -> Answer:
     """`GET /peers`."""
     found = PEERS.all(request.context.archive)
     if boolean(request.query, "expand"):
@@ -86,7 +86,7 @@ def list_peers(request: RestRequest) -> Answer:
     return answers.json(request, list(found))
 
 
-def list_operations(request: RestRequest) -> Answer:
+def list_operations(request: Request) -> Answer:
     """`GET /peers/{id}`; 404 without a body for an unknown one."""
     if PEERS.get(request.context.archive, request.arguments["id"]) is None:
         return answers.missing()
@@ -94,7 +94,7 @@ def list_operations(request: RestRequest) -> Answer:
     return answers.json(request, [] if match is None else match.node.child_names)
 
 
-def put_peer(request: RestRequest) -> Answer:
+def put_peer(request: Request) -> Answer:
     """`PUT /peers/{id}`."""
     try:
         value: Any = orjson.loads(request.body)
@@ -104,7 +104,7 @@ def put_peer(request: RestRequest) -> Answer:
     return answers.empty()
 
 
-def delete_peer(request: RestRequest) -> Answer:
+def delete_peer(request: Request) -> Answer:
     """`DELETE /peers/{id}`."""
     name = request.arguments["id"]
     if not PEERS.remove(request.context.archive, name):
@@ -112,19 +112,19 @@ def delete_peer(request: RestRequest) -> Answer:
     return answers.empty()
 
 
-def get_configuration(request: RestRequest) -> Answer:
+def get_configuration(request: Request) -> Answer:
     """`GET /peers/{id}/configuration`, without what is secret."""
     return answers.json(request, peer_json(peer_named(request.context.archive, request.arguments["id"])))
 
 
-def get_system(request: RestRequest) -> Answer:
+def get_system(request: Request) -> Answer:
     """`GET /peers/{id}/system`: what the peer answers."""
     with client_of(request.context.archive, request.arguments["id"]) as client:
         answer = client.request("GET", "system")
     return answers.json(request, _object(answer))
 
 
-def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_store(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /peers/{id}/store`."""
     archive = request.context.archive
     name = request.arguments["id"]
@@ -147,7 +147,7 @@ def post_store(request: RestRequest) -> Answer | Awaitable[Answer]:
     return run_job(request, PEER_STORE, peers.arguments(wish), fields, content=shown)
 
 
-def post_store_straight(request: RestRequest) -> Answer:
+def post_store_straight(request: Request) -> Answer:
     """`POST /peers/{id}/store-straight`: what the peer answers."""
     with client_of(request.context.archive, request.arguments["id"]) as client:
         answer = client.request("POST", "instances", request.body, headers=DICOM)

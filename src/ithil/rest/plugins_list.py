@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 
 _SCRIPT = "application/javascript"
 
@@ -25,16 +25,16 @@ def routes() -> list[Route]:
     ]
 
 
-def get_plugins(request: RestRequest) -> Answer:
+def get_plugins(request: Request) -> Answer:
     """`GET /plugins`."""
     return answers.json(request, ["explorer.js"])
 
 
-def get_script(_request: RestRequest) -> Answer:
+def get_script(_request: Request) -> Answer:
     """`GET /plugins/explorer.js`."""
     return Answer(b"// No plugin extends the user interface\n", _SCRIPT)
 
 
-def get_plugin(_request: RestRequest) -> Answer:
+def get_plugin(_request: Request) -> Answer:
     """`GET /plugins/{id}`."""
     return answers.missing()

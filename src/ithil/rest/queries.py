@@ -15,18 +15,18 @@ from ithil.dicom.main_tags import PATIENT_ID
 from ithil.dicom.tags_format import Format, format_dataset, format_values
 from ithil.dicom.values import value_text
 from ithil.error_codes import CodedError
-from ithil.rest import answers
+from ithil.http import answers
+from ithil.http.answers import TEXT, Answer
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Field, Parameter, Route, split
 from ithil.rest import modality_body as read
-from ithil.rest.answers import TEXT, Answer
 from ithil.rest.find import body_format
 from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.listing import listed
 from ithil.rest.modalities import TIMEOUT
 from ithil.rest.modality_find import parsed_answer
 from ithil.rest.modality_jobs import JOB_FIELDS, wanted
-from ithil.rest.request import RestRequest, boolean
 from ithil.rest.resource_json import tag_format
-from ithil.rest.routing import Field, Parameter, Route, split
 from ithil.services import retrieve_jobs
 from ithil.services.get_job import GET
 from ithil.services.modality_link import local_title
@@ -35,7 +35,7 @@ from ithil.services.query_keys import ACCESSION_NUMBER, UNIQUE_KEYS, levels_to, 
 from ithil.services.query_user import find
 from ithil.services.retrieve_jobs import RetrieveWish, Wanted
 
-Handler = Callable[[RestRequest], Answer | Awaitable[Answer]]
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 _FORMATS = (
     Parameter("simplify", "Tags by name"),
@@ -105,12 +105,12 @@ def routes() -> list[Route]:
     return table
 
 
-def _query(request: RestRequest) -> KeptQuery:
+def _query(request: Request) -> KeptQuery:
     """The query in the path. Raises CodedError (unknown resource)."""
     return queries.get(request.context.archive, request.arguments["id"])
 
 
-def _number(request: RestRequest) -> int:
+def _number(request: Request) -> int:
     """The number of an answer in the path. Raises CodedError (bad type)."""
     text = request.arguments["index"]
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
@@ -119,7 +119,7 @@ def _number(request: RestRequest) -> int:
     return sign * int(digits)
 
 
-def _answer(request: RestRequest, query: KeptQuery) -> Dataset:
+def _answer(request: Request, query: KeptQuery) -> Dataset:
     """The answer in the path. Raises CodedError."""
     archive = request.context.archive
     content = queries.answer(archive, query, _number(request))
@@ -129,41 +129,41 @@ def _answer(request: RestRequest, query: KeptQuery) -> Dataset:
 # -- what there is -------------------------------------------------------------------------------------------
 
 
-def list_queries(request: RestRequest) -> Answer:
+def list_queries(request: Request) -> Answer:
     """`GET /queries`."""
     return answers.json(request, queries.ids(request.context.archive))
 
 
-def list_operations(request: RestRequest) -> Answer:
+def list_operations(request: Request) -> Answer:
     """`GET /queries/{id}`."""
     _query(request)
     match = request.context.router.match(split("/queries/any"))
     return answers.json(request, [] if match is None else match.node.child_names)
 
 
-def delete_query(request: RestRequest) -> Answer:
+def delete_query(request: Request) -> Answer:
     """`DELETE /queries/{id}`; one that is not there is no error."""
     queries.delete(request.context.archive, request.arguments["id"])
     return answers.empty()
 
 
-def get_level(request: RestRequest) -> Answer:
+def get_level(request: Request) -> Answer:
     """`GET /queries/{id}/level`."""
     return answers.text(_query(request).level.singular)
 
 
-def get_modality(request: RestRequest) -> Answer:
+def get_modality(request: Request) -> Answer:
     """`GET /queries/{id}/modality`."""
     return answers.text(_query(request).modality)
 
 
-def get_query(request: RestRequest) -> Answer:
+def get_query(request: Request) -> Answer:
     """`GET /queries/{id}/query`."""
     query = _query(request)
     return answers.json(request, format_values(query.query, tag_format(request.query, Format.FULL)))
 
 
-def list_answers(request: RestRequest) -> Answer:
+def list_answers(request: Request) -> Answer:
     """`GET /queries/{id}/answers`: their numbers, or with `expand` the answers."""
     query = _query(request)
     if not boolean(request.query, "expand"):
@@ -184,7 +184,7 @@ def _shown(archive: Archive, query: KeptQuery, form: Format) -> Iterator[list[di
         yield batch
 
 
-def list_answer_operations(request: RestRequest) -> Answer:
+def list_answer_operations(request: Request) -> Answer:
     """`GET /queries/{id}/answers/{index}`.
 
     The name `query-study` stands for the route `query-studies`, as in Orthanc, whose clients may count on it.
@@ -197,7 +197,7 @@ def list_answer_operations(request: RestRequest) -> Answer:
     return answers.json(request, shown)
 
 
-def get_content(request: RestRequest) -> Answer:
+def get_content(request: Request) -> Answer:
     """`GET /queries/{id}/answers/{index}/content`."""
     found = _answer(request, _query(request))
     shown = format_dataset(found, tag_format(request.query, Format.FULL), maximum_length=None)
@@ -207,10 +207,10 @@ def get_content(request: RestRequest) -> Answer:
 # -- what follows from an answer -----------------------------------------------------------------------------
 
 
-def below(level: Level) -> Callable[[RestRequest], Answer]:
+def below(level: Level) -> Callable[[Request], Answer]:
     """`POST /queries/{id}/answers/{index}/query-{level}`: where the answers are, once all have come."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         parent = _query(request)
         found = _answer(request, parent)
@@ -253,13 +253,13 @@ def _texts(found: Dataset, tags: list[int]) -> dict[int, str]:
     return texts
 
 
-def retrieve_one(request: RestRequest) -> Answer | Awaitable[Answer]:
+def retrieve_one(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /queries/{id}/answers/{index}/retrieve`."""
     query = _query(request)
     return _retrieve(request, query, [_wanted(query, _answer(request, query))])
 
 
-def retrieve_all(request: RestRequest) -> Answer | Awaitable[Answer]:
+def retrieve_all(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /queries/{id}/retrieve`."""
     query = _query(request)
     archive = request.context.archive
@@ -278,7 +278,7 @@ def _wanted(query: KeptQuery, found: Dataset) -> Wanted:
     return wanted(query.level, texts, texts)
 
 
-def _retrieve(request: RestRequest, query: KeptQuery, every: list[Wanted]) -> Answer | Awaitable[Answer]:
+def _retrieve(request: Request, query: KeptQuery, every: list[Wanted]) -> Answer | Awaitable[Answer]:
     archive = request.context.archive
     modality = remotes.modality(archive, query.modality)
     body = _retrieve_body(request)
@@ -301,7 +301,7 @@ def _retrieve(request: RestRequest, query: KeptQuery, every: list[Wanted]) -> An
     return run_job(request, kind, retrieve_jobs.arguments(wish), fields, content=content)
 
 
-def _retrieve_body(request: RestRequest) -> dict[str, Any]:
+def _retrieve_body(request: Request) -> dict[str, Any]:
     """The body as an object; plain text is the title of who receives, nothing is this server."""
     text = request.body.strip()
     if not text:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ithil.archive import reconstruct
 from ithil.dicom.level import Level
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.json_body import boolean, json_object
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.json_body import boolean, json_object
+from ithil.http.request import Request
+from ithil.http.routing import Route
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 
 def routes() -> list[Route]:
@@ -50,7 +50,7 @@ def routes() -> list[Route]:
 def reconstructor(level: Level) -> Handler:
     """`POST /{level}/{id}/reconstruct`; answers when it is done."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         options = _options(request)
         archive, closing = request.context.archive, request.context.closing
         reconstruct.reconstruct(archive, level, request.arguments["id"], **options, stopping=closing.is_set)
@@ -59,19 +59,19 @@ def reconstructor(level: Level) -> Handler:
     return handle
 
 
-def reconstruct_all(request: RestRequest) -> Answer:
+def reconstruct_all(request: Request) -> Answer:
     """`POST /tools/reconstruct`; answers when it is done."""
     options = _options(request)
     reconstruct.reconstruct_all(request.context.archive, **options, stopping=request.context.closing.is_set)
     return answers.empty()
 
 
-def invalidate_tags(_request: RestRequest) -> Answer:
+def invalidate_tags(_request: Request) -> Answer:
     """`POST /tools/invalidate-tags`: Ithil keeps no copies of tags, so there is nothing to do."""
     return answers.empty()
 
 
-def _options(request: RestRequest) -> dict[str, Any]:
+def _options(request: Request) -> dict[str, Any]:
     """The fields of the body. Raises CodedError (bad request, bad type)."""
     fields = json_object(request, empty=True)
     return {

@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from ithil import error_codes as codes
 from ithil.archive import frames
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean, unsigned
+from ithil.http.routing import Parameter, Route
 from ithil.pixels import image_formats, render, resize
 from ithil.pixels.decode import Samples
 from ithil.pixels.description import PixelDescription
 from ithil.pixels.errors import PixelError
 from ithil.pixels.image_formats import JPEG, PAM, PNG
-from ithil.rest import answers
-from ithil.rest.answers import Answer
 from ithil.rest.frames import frame_number
-from ithil.rest.request import RestRequest, boolean, unsigned
-from ithil.rest.routing import Parameter, Route
 
-Show = Callable[[RestRequest, PixelDescription, Samples, int], NDArray[Any]]
-Handler = Callable[[RestRequest], Answer]
+Show = Callable[[Request, PixelDescription, Samples, int], NDArray[Any]]
+Handler = Callable[[Request], Answer]
 
 UNSUPPORTED_IMAGE = "app/images/unsupported.png"
 _TEMPORARILY = 307
@@ -87,7 +87,7 @@ def routes() -> list[Route]:
 def picture(show: Show) -> Handler:
     """The handler that answers with what `show` makes of a frame."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         try:
             pixels = frames.pixels_of(archive, request.arguments["id"])
@@ -107,7 +107,7 @@ def picture(show: Show) -> Handler:
     return handle
 
 
-def get_unsupported_image(_request: RestRequest) -> Answer:
+def get_unsupported_image(_request: Request) -> Answer:
     """`GET /app/images/unsupported.png`."""
     return Answer(unsupported_image(), PNG)
 
@@ -122,11 +122,11 @@ def unsupported_image() -> bytes:
     return image_formats.encode(np.where(on_cross & inside, 192, 64).astype(np.uint8), PNG)
 
 
-def _preview(_request: RestRequest, description: PixelDescription, samples: Samples, _frame: int) -> Samples:
+def _preview(_request: Request, description: PixelDescription, samples: Samples, _frame: int) -> Samples:
     return render.preview(description, samples)
 
 
-def _rendered(request: RestRequest, description: PixelDescription, samples: Samples, frame: int) -> Samples:
+def _rendered(request: Request, description: PixelDescription, samples: Samples, frame: int) -> Samples:
     height, width = unsigned(request.query, "height", 0), unsigned(request.query, "width", 0)
     smooth = boolean(request.query, "smooth")
     try:
@@ -144,7 +144,7 @@ def _rendered(request: RestRequest, description: PixelDescription, samples: Samp
 
 
 def _clamped(dtype: type[np.integer]) -> Show:
-    def show(_request: RestRequest, description: PixelDescription, samples: Samples, _frame: int) -> Samples:
+    def show(_request: Request, description: PixelDescription, samples: Samples, _frame: int) -> Samples:
         return render.clamped(description, samples, dtype)
 
     return show
@@ -159,14 +159,14 @@ _PICTURES: dict[str, tuple[Show, str, tuple[Parameter, ...]]] = {
 }
 
 
-def _unsupported(request: RestRequest) -> Answer:
+def _unsupported(request: Request) -> Answer:
     if "returnUnsupportedImage" not in request.query:
         return Answer(status=codes.STATUSES[codes.UNSUPPORTED_MEDIA_TYPE])
     up = "../" * (len(request.path.strip("/").split("/")) - 1)
     return Answer(status=_TEMPORARILY, headers={"Location": up + UNSUPPORTED_IMAGE})
 
 
-def _number(request: RestRequest, name: str) -> float | None:
+def _number(request: Request, name: str) -> float | None:
     """A decimal argument, None if it is not there. Raises CodedError (bad type)."""
     text = request.query.get(name)
     if text is None:
@@ -177,7 +177,7 @@ def _number(request: RestRequest, name: str) -> float | None:
     return value
 
 
-def _quality(request: RestRequest) -> int:
+def _quality(request: Request) -> int:
     quality = unsigned(request.query, "quality", image_formats.DEFAULT_QUALITY)
     if not 1 <= quality <= 100:
         raise CodedError(codes.PARAMETER_OUT_OF_RANGE, 'The argument "quality" must be from 1 to 100')

@@ -17,16 +17,16 @@ from ithil.archive.frames import StoredPixels
 from ithil.archive.slices import ordered_instances
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer, Stream
+from ithil.http.request import Request, boolean
+from ithil.http.routing import Parameter, Route
 from ithil.pixels import array_formats
 from ithil.pixels.colour import to_rgb
 from ithil.pixels.decode import Samples
 from ithil.pixels.errors import PixelError
 from ithil.pixels.render import modality_values
-from ithil.rest import answers
-from ithil.rest.answers import Answer, Stream
 from ithil.rest.frames import check_frame, find_pixels, frame_number, not_decodable
-from ithil.rest.request import RestRequest, boolean
-from ithil.rest.routing import Parameter, Route
 
 KEPT_BYTES = 4 * 1024 * 1024
 """An array of at most that many bytes is made at once."""
@@ -63,7 +63,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_frame_numpy(request: RestRequest) -> Answer:
+def get_frame_numpy(request: Request) -> Answer:
     """`GET /instances/{id}/frames/{frame}/numpy`: (rows, columns, samples)."""
     pixels = _decodable(request)
     frame = frame_number(request)
@@ -73,13 +73,13 @@ def get_frame_numpy(request: RestRequest) -> Answer:
     return _numpy(request, [(pixels, frame)], outer=False)
 
 
-def get_instance_numpy(request: RestRequest) -> Answer:
+def get_instance_numpy(request: Request) -> Answer:
     """`GET /instances/{id}/numpy`: (frames, rows, columns, samples)."""
     pixels = _decodable(request)
     return _numpy(request, [(pixels, frame) for frame in range(pixels.count)])
 
 
-def get_series_numpy(request: RestRequest) -> Answer:
+def get_series_numpy(request: Request) -> Answer:
     """`GET /series/{id}/numpy`: (frames, rows, columns, samples), all frames of all instances."""
     archive = request.context.archive
     series = resources.read(archive, Level.SERIES, request.arguments["id"])
@@ -96,7 +96,7 @@ def get_series_numpy(request: RestRequest) -> Answer:
     return _numpy(request, wanted)
 
 
-def get_matlab(request: RestRequest) -> Answer:
+def get_matlab(request: Request) -> Answer:
     """`GET /instances/{id}/matlab` and `GET /instances/{id}/frames/{frame}/matlab`."""
     pixels = _decodable(request)
     frame = frame_number(request)
@@ -113,14 +113,14 @@ def get_matlab(request: RestRequest) -> Answer:
     return Answer(b"".join(pieces), answers.TEXT)
 
 
-def _decodable(request: RestRequest) -> StoredPixels:
+def _decodable(request: Request) -> StoredPixels:
     try:
         return find_pixels(request)
     except PixelError as error:
         raise not_decodable(error) from error
 
 
-def _numpy(request: RestRequest, wanted: Sequence[tuple[StoredPixels, int]], *, outer: bool = True) -> Answer:
+def _numpy(request: Request, wanted: Sequence[tuple[StoredPixels, int]], *, outer: bool = True) -> Answer:
     compress, rescale = boolean(request.query, "compress"), boolean(request.query, "rescale", True)
     if not wanted:
         raise CodedError(codes.NOT_IMPLEMENTED, "There are no frames")

@@ -13,13 +13,13 @@ from ithil import error_codes as codes
 from ithil.archive import resources as archived
 from ithil.archive.archive import Archive
 from ithil.archive.model import Attachment, Resource
+from ithil.archive.names import DICOM, Names
 from ithil.archive.query import Part
 from ithil.dicom.dictionary import format_tag, tag_name
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format, format_values
 from ithil.error_codes import CodedError
-from ithil.rest.names import DICOM, Names
-from ithil.rest.request import RestRequest, words
+from ithil.http.request import Request, words
 from ithil.rest.requested_tags import RequestedTags
 
 _MODIFIED_FROM = 5
@@ -99,7 +99,7 @@ def contents(words: Iterable[str]) -> frozenset[Content]:
         ) from error
 
 
-def view(request: RestRequest) -> View:
+def view(request: Request) -> View:
     """Read the arguments `full`, `short`, `simplify`, `response-content` and `requested-tags`.
 
     Raises CodedError (parameter out of range) for an unknown part, (unknown DICOM tag) for an unknown tag.

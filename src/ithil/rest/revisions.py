@@ -11,12 +11,12 @@ import re
 from ithil import error_codes as codes
 from ithil.archive.revisions import Version
 from ithil.error_codes import CodedError
-from ithil.rest.request import RestRequest
+from ithil.http.request import Request
 
 _ETAG = re.compile(r'"?([0-9]{1,18})-([^"]*)"?\Z')
 
 
-def expected_version(request: RestRequest) -> Version | None:
+def expected_version(request: Request) -> Version | None:
     """The version that `If-Match` names, None without that header.
 
     Raises CodedError (parameter out of range) for what is no entity tag of Orthanc's form.
@@ -33,7 +33,7 @@ def expected_version(request: RestRequest) -> Version | None:
     return Version(int(found[1]), found[2])
 
 
-def version_to_delete(request: RestRequest) -> Version | None:
+def version_to_delete(request: Request) -> Version | None:
     """The same for a deletion, which `CheckRevisions` does not allow without it, whatever is there.
 
     Raises CodedError (revision, 409) as well.

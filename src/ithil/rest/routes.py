@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ithil.http.routing import Route
 from ithil.rest import (
     archives,
     attachments,
@@ -44,28 +45,20 @@ from ithil.rest import (
     tools,
     transfers,
     tree,
+    uploads,
     worklists,
 )
-from ithil.rest.routing import Route
-from ithil.rest.uploads import upload
 
 
-def table(*, read_only: bool = False) -> list[Route]:
-    """All routes; without those that write if the archive is read-only."""
-    upload_route = Route(
-        "POST",
-        "/instances",
-        upload,
-        "Store a DICOM file, a gzip of one, or the DICOM files of a ZIP",
-        streaming=True,
-        writes=True,
-    )
+def table() -> list[Route]:
+    """All routes of the REST API."""
     areas = (
         archives,
         home,
         system,
         tools,
         tree,
+        uploads,
         find,
         instance_file,
         instance_tags,
@@ -104,5 +97,4 @@ def table(*, read_only: bool = False) -> list[Route]:
         openapi,
         docs_page,
     )
-    lines = [route for area in areas for route in area.routes()]
-    return [route for route in [*lines, upload_route] if not (read_only and route.writes)]
+    return [route for area in areas for route in area.routes()]

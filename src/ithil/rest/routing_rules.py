@@ -11,10 +11,10 @@ from ithil import error_codes as codes
 from ithil.archive import routing
 from ithil.archive.routing import Delivery
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest, boolean, unsigned
-from ithil.rest.routing import Field, Parameter, Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean, unsigned
+from ithil.http.routing import Field, Parameter, Route
 from ithil.settings.routing_rules import rule_json
 
 _MOST = 1000  # deliveries in one answer
@@ -75,7 +75,7 @@ def routes() -> list[Route]:
     ]
 
 
-def list_rules(request: RestRequest) -> Answer:
+def list_rules(request: Request) -> Answer:
     """`GET /ithil/routing/rules`."""
     found = routing.rules(request.context.archive)
     if boolean(request.query, "expand"):
@@ -83,13 +83,13 @@ def list_rules(request: RestRequest) -> Answer:
     return answers.json(request, list(found))
 
 
-def get_rule(request: RestRequest) -> Answer:
+def get_rule(request: Request) -> Answer:
     """`GET /ithil/routing/rules/{rule}`."""
     found = routing.rules(request.context.archive).get(request.arguments["rule"])
     return answers.missing() if found is None else answers.json(request, rule_json(found))
 
 
-def put_rule(request: RestRequest) -> Answer:
+def put_rule(request: Request) -> Answer:
     """`PUT /ithil/routing/rules/{rule}`."""
     try:
         value: Any = orjson.loads(request.body)
@@ -99,13 +99,13 @@ def put_rule(request: RestRequest) -> Answer:
     return answers.done()
 
 
-def delete_rule(request: RestRequest) -> Answer:
+def delete_rule(request: Request) -> Answer:
     """`DELETE /ithil/routing/rules/{rule}`."""
     removed = routing.remove_rule(request.context.archive, request.arguments["rule"])
     return answers.done() if removed else answers.missing()
 
 
-def get_queue(request: RestRequest) -> Answer:
+def get_queue(request: Request) -> Answer:
     """`GET /ithil/routing/queue`: how many deliveries are in each state, and a page of them."""
     archive = request.context.archive
     limit = min(unsigned(request.query, "limit", _MOST) or _MOST, _MOST)
@@ -115,19 +115,19 @@ def get_queue(request: RestRequest) -> Answer:
     return answers.json(request, shown)
 
 
-def get_delivery(request: RestRequest) -> Answer:
+def get_delivery(request: Request) -> Answer:
     """`GET /ithil/routing/queue/{delivery}`."""
     found = routing.get(request.context.archive, request.arguments["delivery"])
     return answers.missing() if found is None else answers.json(request, _shown(found))
 
 
-def post_retry(request: RestRequest) -> Answer:
+def post_retry(request: Request) -> Answer:
     """`POST /ithil/routing/queue/{delivery}/retry`."""
     done = routing.retry(request.context.archive, request.arguments["delivery"])
     return answers.done() if done else answers.missing()
 
 
-def delete_delivery(request: RestRequest) -> Answer:
+def delete_delivery(request: Request) -> Answer:
     """`DELETE /ithil/routing/queue/{delivery}`."""
     done = routing.remove(request.context.archive, request.arguments["delivery"])
     return answers.done() if done else answers.missing()

@@ -16,16 +16,16 @@ from ithil import logs
 from ithil.dicom import uids
 from ithil.dicom.charsets import ORTHANC_ENCODINGS
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import TEXT, Answer
-from ithil.rest.context import ServerControl
-from ithil.rest.request import RestRequest, boolean_body
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import TEXT, Answer
+from ithil.http.context import ServerControl
+from ithil.http.request import Request, boolean_body
+from ithil.http.routing import Route
 from ithil.settings.acceptance import Acceptance
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 _BOOLEAN = "0, 1, true or false"
 _LONGEST_PATTERNS = 16 * 1024  # bytes; all transfer syntaxes by name take a quarter of it
@@ -114,12 +114,12 @@ def routes() -> list[Route]:
     return table
 
 
-def get_default_encoding(request: RestRequest) -> Answer:
+def get_default_encoding(request: Request) -> Answer:
     """`GET /tools/default-encoding`."""
     return answers.text(request.context.archive.default_encoding)
 
 
-def put_default_encoding(request: RestRequest) -> Answer:
+def put_default_encoding(request: Request) -> Answer:
     """`PUT /tools/default-encoding`: answers with the name as it is written."""
     name = _ENCODINGS.get(request.body.decode("latin-1").lower())
     if name is None:
@@ -128,12 +128,12 @@ def put_default_encoding(request: RestRequest) -> Answer:
     return answers.text(name)
 
 
-def get_transfer_syntaxes(request: RestRequest) -> Answer:
+def get_transfer_syntaxes(request: Request) -> Answer:
     """`GET /tools/accepted-transfer-syntaxes`."""
     return answers.json(request, sorted(acceptance(request).transfer_syntaxes()))
 
 
-def put_transfer_syntaxes(request: RestRequest) -> Answer:
+def put_transfer_syntaxes(request: Request) -> Answer:
     """`PUT /tools/accepted-transfer-syntaxes`: those of the known ones that match a pattern of the body."""
     patterns = _patterns(request.body)
     chosen = tuple(sorted(uid for uid in uids.TRANSFER_SYNTAXES if uids.matches_uid(uid, patterns)))
@@ -141,40 +141,40 @@ def put_transfer_syntaxes(request: RestRequest) -> Answer:
     return answers.json(request, list(chosen))
 
 
-def get_unknown_sop_class(request: RestRequest) -> Answer:
+def get_unknown_sop_class(request: Request) -> Answer:
     """`GET /tools/unknown-sop-class-accepted`."""
     return answers.text("1" if acceptance(request).unknown_sop_classes() else "0")
 
 
-def put_unknown_sop_class(request: RestRequest) -> Answer:
+def put_unknown_sop_class(request: Request) -> Answer:
     """`PUT /tools/unknown-sop-class-accepted`."""
     accepted = boolean_body(request.body)
     request.context.archive.runtime.change(unknown_sop_class_accepted=accepted)
     return answers.empty()
 
 
-def get_sop_classes(request: RestRequest) -> Answer:
+def get_sop_classes(request: Request) -> Answer:
     """`GET /tools/accepted-sop-classes`."""
     return answers.json(request, acceptance(request).sop_classes())
 
 
-def get_metrics(request: RestRequest) -> Answer:
+def get_metrics(request: Request) -> Answer:
     """`GET /tools/metrics`."""
     return answers.text("1" if metrics_shown(request) else "0")
 
 
-def put_metrics(request: RestRequest) -> Answer:
+def put_metrics(request: Request) -> Answer:
     """`PUT /tools/metrics`."""
     request.context.archive.runtime.change(metrics=boolean_body(request.body))
     return answers.empty()
 
 
-def get_log_level(request: RestRequest) -> Answer:
+def get_log_level(request: Request) -> Answer:
     """`GET /tools/log-level`: that of the category that says most."""
     return answers.text(logs.most_detailed(_levels(request)))
 
 
-def put_log_level(request: RestRequest) -> Answer:
+def put_log_level(request: Request) -> Answer:
     """`PUT /tools/log-level`, for all categories."""
     return _set_levels(request, logs.CATEGORIES)
 
@@ -189,7 +189,7 @@ def category_writer(category: str) -> Handler:
     return lambda request: _set_levels(request, (category,))
 
 
-def post_reset(request: RestRequest) -> Answer:
+def post_reset(request: Request) -> Answer:
     """`POST /tools/reset`: the answer comes before the server does it."""
     control = _control(request)
     log.warning("The server is started anew, as a client asked for")
@@ -197,7 +197,7 @@ def post_reset(request: RestRequest) -> Answer:
     return answers.done()
 
 
-def post_shutdown(request: RestRequest) -> Answer:
+def post_shutdown(request: Request) -> Answer:
     """`POST /tools/shutdown`: the answer comes before the server does it."""
     control = _control(request)
     log.warning("The server stops, as a client asked for")
@@ -205,30 +205,30 @@ def post_shutdown(request: RestRequest) -> Answer:
     return answers.done()
 
 
-def acceptance(request: RestRequest) -> Acceptance:
+def acceptance(request: Request) -> Acceptance:
     """What is accepted by DICOM at the moment."""
     return Acceptance(request.context.settings, request.context.archive.runtime)
 
 
-def metrics_shown(request: RestRequest) -> bool:
+def metrics_shown(request: Request) -> bool:
     """Whether metrics are shown at the moment."""
     chosen = request.context.archive.runtime.values.metrics
     return request.context.settings.metrics_enabled if chosen is None else chosen
 
 
-def _control(request: RestRequest) -> ServerControl:
+def _control(request: Request) -> ServerControl:
     control = request.context.control
     if control is None:
         raise CodedError(codes.NOT_IMPLEMENTED, "There is no server around this application")
     return control
 
 
-def _levels(request: RestRequest) -> dict[str, str]:
+def _levels(request: Request) -> dict[str, str]:
     # Another process may have been told, and this one not have looked yet.
     return {**logs.current(), **request.context.archive.runtime.values.log_levels}
 
 
-def _set_levels(request: RestRequest, categories: Iterable[str]) -> Answer:
+def _set_levels(request: Request, categories: Iterable[str]) -> Answer:
     level = request.body.decode("latin-1")
     if level not in logs.LEVELS:
         raise CodedError(codes.PARAMETER_OUT_OF_RANGE, 'A log level is "default", "verbose" or "trace"')

@@ -11,12 +11,12 @@ from ithil import error_codes as codes
 from ithil.archive import commitment
 from ithil.archive.commitment import MOST_REFERENCES, Reference, Report
 from ithil.error_codes import CodedError
-from ithil.rest import answers
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Field, Route
 from ithil.rest import modality_body as read
-from ithil.rest.answers import Answer
 from ithil.rest.modalities import LOCAL_AET, TIMEOUT, modality_of
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Field, Route
 from ithil.services.commitment_user import request as ask_for_commitment
 
 _DESCRIPTIONS = {
@@ -61,7 +61,7 @@ def routes() -> list[Route]:
     ]
 
 
-def post_commitment(request: RestRequest) -> Answer:
+def post_commitment(request: Request) -> Answer:
     """`POST /modalities/{id}/storage-commitment`: the transaction UID, and where the report will be."""
     archive = request.context.archive
     modality = modality_of(request)
@@ -112,7 +112,7 @@ def _is_uid(text: str) -> bool:
     return 0 < len(text) <= _LONGEST_UID and text.isascii() and text.replace(".", "").isdigit()
 
 
-def get_report(request: RestRequest) -> Answer:
+def get_report(request: Request) -> Answer:
     """`GET /storage-commitment/{id}`."""
     found = commitment.report(request.context.archive, request.arguments["id"])
     return answers.json(request, _json(found))
@@ -143,7 +143,7 @@ def _named(reference: Reference) -> dict[str, str]:
     return {"SOPClassUID": reference[0], "SOPInstanceUID": reference[1]}
 
 
-def post_remove(request: RestRequest) -> Answer:
+def post_remove(request: Request) -> Answer:
     """`POST /storage-commitment/{id}/remove`. Raises CodedError (bad sequence of calls) without success."""
     archive = request.context.archive
     found = commitment.report(archive, request.arguments["id"])

@@ -15,10 +15,10 @@ from ithil import __version__
 from ithil.archive.archive import Archive
 from ithil.dicom.dictionary import format_tag
 from ithil.dicom.level import Level
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.tree import total_statistics
 from ithil.settings import Settings
 
@@ -45,7 +45,7 @@ def routes() -> list[Route]:
     ]
 
 
-def get_system(request: RestRequest) -> Answer:
+def get_system(request: Request) -> Answer:
     """`GET /system`."""
     return answers.json(request, system(request.context.archive))
 

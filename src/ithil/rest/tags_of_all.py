@@ -17,15 +17,15 @@ from ithil.dicom import tags_format
 from ithil.dicom.level import Level
 from ithil.dicom.tags_format import Format
 from ithil.error_codes import UNKNOWN_RESOURCE, CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer, Stream
+from ithil.http import answers
+from ithil.http.answers import Answer, Stream
+from ithil.http.request import Request
+from ithil.http.routing import Route
+from ithil.http.xml import to_xml
 from ithil.rest.instance_tags import FORMATS, IGNORE_LENGTH, ignored_lengths
-from ithil.rest.request import RestRequest
 from ithil.rest.resource_json import tag_format
-from ithil.rest.routing import Route
-from ithil.rest.xml import to_xml
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 PIECE_BYTES = 256 * 1024
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
@@ -59,7 +59,7 @@ def routes() -> list[Route]:
 def lister(level: Level) -> Handler:
     """`GET /{level}/{id}/instances-tags`, streamed."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         form, shown = tag_format(request.query, Format.FULL), ignored_lengths(request)
         instances = sorted(_instances(archive, level, request.arguments["id"]))
@@ -107,7 +107,7 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def sharer(level: Level) -> Handler:
     """`GET /{level}/{id}/shared-tags`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         form = tag_format(request.query, Format.FULL)
         instances = _instances(archive, level, request.arguments["id"])

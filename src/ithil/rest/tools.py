@@ -7,11 +7,11 @@ import uuid
 
 from ithil.archive import resources
 from ithil.dicom.uids import generate_uid
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Parameter, Route
 from ithil.rest.resource_json import reference
-from ithil.rest.routing import Parameter, Route
 
 _DATE_TIME = "%Y%m%dT%H%M%S"
 _LONGEST_LOOKUP = 1024  # bytes; identifiers have 64 characters at most (PS3.5 6.2)
@@ -38,17 +38,17 @@ def routes() -> list[Route]:
     ]
 
 
-def get_now(_request: RestRequest) -> Answer:
+def get_now(_request: Request) -> Answer:
     """`GET /tools/now`."""
     return answers.text(time.strftime(_DATE_TIME, time.gmtime()))
 
 
-def get_now_local(_request: RestRequest) -> Answer:
+def get_now_local(_request: Request) -> Answer:
     """`GET /tools/now-local`."""
     return answers.text(time.strftime(_DATE_TIME, time.localtime()))
 
 
-def get_uid(request: RestRequest) -> Answer:
+def get_uid(request: Request) -> Answer:
     """`GET /tools/generate-uid`: a UUID for patients, a DICOM UID for the other levels, 404 for no level."""
     level = request.query.get("level")
     if level == "patient":
@@ -58,7 +58,7 @@ def get_uid(request: RestRequest) -> Answer:
     return answers.missing()
 
 
-def post_lookup(request: RestRequest) -> Answer:
+def post_lookup(request: Request) -> Answer:
     """`POST /tools/lookup`: the resources that have the body as an identifier."""
     if len(request.body) > _LONGEST_LOOKUP:
         return answers.json(request, [])

@@ -18,13 +18,13 @@ from ithil.archive.remotes import PEERS
 from ithil.archive.transfers import Chunk
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import answers, json_body
-from ithil.rest.answers import BINARY, Answer, Stream
+from ithil.http import answers, json_body
+from ithil.http.answers import BINARY, Answer, Stream
+from ithil.http.json_body import Object
+from ithil.http.request import Request, unsigned
+from ithil.http.routing import Field, Route
 from ithil.rest.job_requests import JobFields, run_job
-from ithil.rest.json_body import Object
 from ithil.rest.named_resources import MOST_RESOURCES, instances_below
-from ithil.rest.request import RestRequest, unsigned
-from ithil.rest.routing import Field, Route
 from ithil.services import transfer_jobs, transfer_plan
 from ithil.services.peers import client_of, peer_named, refused
 from ithil.services.transfer_jobs import PULL, PUSH, announced_from, is_id, number
@@ -102,7 +102,7 @@ def routes() -> list[Route]:
 # -- the side that asks --------------------------------------------------------------------------------------
 
 
-def get_peers(request: RestRequest) -> Answer:
+def get_peers(request: Request) -> Answer:
     """`GET /transfers/peers`: `disabled`, `installed`, or `bidirectional` if the peer can be asked to pull."""
     archive = request.context.archive
     timeout = archive.settings.transfers.peer_connectivity_timeout
@@ -121,7 +121,7 @@ def get_peers(request: RestRequest) -> Answer:
     return answers.json(request, shown)
 
 
-def post_send(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_send(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /transfers/send`."""
     archive = request.context.archive
     body, asked, compressed = _transfer(request)
@@ -137,7 +137,7 @@ def post_send(request: RestRequest) -> Answer | Awaitable[Answer]:
     return run_job(request, PUSH, arguments, _fields(body), content=content)
 
 
-def _ask_to_pull(request: RestRequest, name: str, remote_self: str, body: Object) -> Answer:
+def _ask_to_pull(request: Request, name: str, remote_self: str, body: Object) -> Answer:
     """Have the peer fetch, who knows this server as `remote_self`."""
     asked = {
         **body,
@@ -156,7 +156,7 @@ def _ask_to_pull(request: RestRequest, name: str, remote_self: str, body: Object
     return answers.json(request, {"Peer": name, "RemoteJob": job, "URL": f"{url}jobs/{job}"})
 
 
-def post_pull(request: RestRequest) -> Answer | Awaitable[Answer]:
+def post_pull(request: Request) -> Answer | Awaitable[Answer]:
     """`POST /transfers/pull`."""
     body, asked, compressed = _transfer(request)
     name = json_body.text(body, "Peer", "")
@@ -167,7 +167,7 @@ def post_pull(request: RestRequest) -> Answer | Awaitable[Answer]:
     return run_job(request, PULL, arguments, _fields(body), content=content)
 
 
-def _transfer(request: RestRequest) -> tuple[Object, list[dict[str, str]], bool]:
+def _transfer(request: Request) -> tuple[Object, list[dict[str, str]], bool]:
     """The body, the resources that it names, and whether buckets are compressed."""
     body = json_body.json_object(request)
     return body, _resources(body.get("Resources")), _compressed(body)
@@ -185,7 +185,7 @@ def _content(name: str, asked: list[dict[str, str]], body: Object, compressed: b
 # -- the side that is asked ----------------------------------------------------------------------------------
 
 
-def post_lookup(request: RestRequest) -> Answer:
+def post_lookup(request: Request) -> Answer:
     """`POST /transfers/lookup`."""
     archive = request.context.archive
     levels = _existing(request, _resources(json_body.parse(request.body)))
@@ -203,7 +203,7 @@ def post_lookup(request: RestRequest) -> Answer:
     )
 
 
-def get_chunks(request: RestRequest) -> Answer:
+def get_chunks(request: Request) -> Answer:
     """`GET /transfers/chunks/{ids}`: the ids have dots between them."""
     ids = request.arguments["ids"].split(".")
     if not all(is_id(one) for one in ids):
@@ -219,7 +219,7 @@ def get_chunks(request: RestRequest) -> Answer:
     return Answer(Stream(pieces, length), BINARY)
 
 
-def post_push(request: RestRequest) -> Answer:
+def post_push(request: Request) -> Answer:
     """`POST /transfers/push`: where the buckets go."""
     body = json_body.json_object(request)
     compressed = _compressed(body)
@@ -237,7 +237,7 @@ def post_push(request: RestRequest) -> Answer:
     return answers.json(request, {"ID": made, "Path": f"/transfers/push/{made}"})
 
 
-def put_bucket(request: RestRequest) -> Answer:
+def put_bucket(request: Request) -> Answer:
     """`PUT /transfers/push/{transaction}/{bucket}`."""
     text = request.arguments["bucket"]
     bucket = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
@@ -245,14 +245,14 @@ def put_bucket(request: RestRequest) -> Answer:
     return answers.done() if found else answers.missing()
 
 
-def post_commit(request: RestRequest) -> Answer:
+def post_commit(request: Request) -> Answer:
     """`POST /transfers/push/{transaction}/commit`; 404 for an unknown transaction."""
     origin = Origin("RestApi", remote_ip=request.client, http_username=request.user)
     found = transfers.commit(request.context.archive, request.arguments["transaction"], origin)
     return answers.done() if found else answers.missing()
 
 
-def delete_push(request: RestRequest) -> Answer:
+def delete_push(request: Request) -> Answer:
     """`DELETE /transfers/push/{transaction}`."""
     found = transfers.discard(request.context.archive, request.arguments["transaction"])
     return answers.done() if found else answers.missing()
@@ -297,7 +297,7 @@ def _resources(value: Any) -> list[dict[str, str]]:
     return [{"Level": one["Level"], "ID": one["ID"]} for one in value]
 
 
-def _existing(request: RestRequest, asked: list[dict[str, str]]) -> dict[str, Level]:
+def _existing(request: Request, asked: list[dict[str, str]]) -> dict[str, Level]:
     """The levels of resources by their ids. Raises CodedError (unknown resource)."""
     archive = request.context.archive
     wanted = {one["ID"]: _LEVELS[one["Level"]] for one in asked}

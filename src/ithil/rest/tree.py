@@ -11,12 +11,12 @@ from ithil.archive.model import Statistics
 from ithil.archive.query import Query
 from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request, boolean, boolean_body, page
+from ithil.http.routing import Parameter, Route
 from ithil.rest.listing import answer_ids, answer_resources
-from ithil.rest.request import RestRequest, boolean, boolean_body, page
 from ithil.rest.resource_json import reference, render, view
-from ithil.rest.routing import Parameter, Route
 
 MEGABYTE = 1024 * 1024
 
@@ -95,13 +95,13 @@ def routes() -> list[Route]:
     return table
 
 
-Handler = Callable[[RestRequest], Answer]
+Handler = Callable[[Request], Answer]
 
 
 def lister(level: Level) -> Handler:
     """`GET /{level}`: identifiers, or resources with `expand` or `response-content`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         since, limit = page(request.query)
         query = Query(level, since=since, limit=limit)
         if boolean(request.query, "expand", "response-content" in request.query):
@@ -114,7 +114,7 @@ def lister(level: Level) -> Handler:
 def reader(level: Level) -> Handler:
     """`GET /{level}/{id}`; 404 without a body for an unknown one."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         how = view(request)
         resource = resources.read(archive, level, request.arguments["id"])
@@ -128,7 +128,7 @@ def reader(level: Level) -> Handler:
 def deleter(level: Level) -> Handler:
     """`DELETE /{level}/{id}`; tells the nearest ancestor that is still there."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         deleted = delete.delete(request.context.archive, level, request.arguments["id"])
         if deleted is None:
             return answers.missing()
@@ -143,7 +143,7 @@ def deleter(level: Level) -> Handler:
 def children(level: Level, below: Level) -> Handler:
     """`GET /{level}/{id}/{below}`: resources, or identifiers with `expand=false`."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         expand = boolean(request.query, "expand", True)
         parent_id = request.arguments["id"]
         how = view(request)
@@ -158,7 +158,7 @@ def children(level: Level, below: Level) -> Handler:
 def parent(level: Level, above: Level) -> Handler:
     """`GET /{level}/{id}/{above}`: the resource that this one belongs to."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         archive = request.context.archive
         how = view(request)
         found = resources.ancestor(archive, level, request.arguments["id"], above)
@@ -173,7 +173,7 @@ def parent(level: Level, above: Level) -> Handler:
 def counter(level: Level) -> Handler:
     """`GET /{level}/{id}/statistics`: sizes, and the counts of the levels below."""
 
-    def handle(request: RestRequest) -> Answer:
+    def handle(request: Request) -> Answer:
         counts = resources.statistics(request.context.archive, level, request.arguments["id"])
         if counts is None:
             raise CodedError(codes.UNKNOWN_RESOURCE)
@@ -191,7 +191,7 @@ def counter(level: Level) -> Handler:
     return handle
 
 
-def total_statistics(request: RestRequest) -> Answer:
+def total_statistics(request: Request) -> Answer:
     """`GET /statistics`."""
     counts = resources.statistics(request.context.archive)
     if counts is None:
@@ -205,7 +205,7 @@ def total_statistics(request: RestRequest) -> Answer:
     return answers.json(request, body)
 
 
-def get_protected(request: RestRequest) -> Answer:
+def get_protected(request: Request) -> Answer:
     """`GET /patients/{id}/protected`: 0 or 1."""
     patient = resources.read(request.context.archive, Level.PATIENT, request.arguments["id"])
     if patient is None:
@@ -213,7 +213,7 @@ def get_protected(request: RestRequest) -> Answer:
     return answers.text("1" if patient.is_protected else "0")
 
 
-def put_protected(request: RestRequest) -> Answer:
+def put_protected(request: Request) -> Answer:
     """`PUT /patients/{id}/protected`."""
     protected = boolean_body(request.body)
     if not resources.set_protected(request.context.archive, request.arguments["id"], protected):

@@ -19,10 +19,11 @@ from ithil import error_codes as codes
 from ithil.archive import ingest
 from ithil.archive.model import Origin, StoreResult
 from ithil.error_codes import CodedError
-from ithil.rest import answers
-from ithil.rest.answers import Answer
-from ithil.rest.context import Context
-from ithil.rest.request import RestRequest
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.context import Context
+from ithil.http.request import Request
+from ithil.http.routing import Route
 from ithil.rest.unzip import Bounds, is_zip, store_members
 
 PIECE = 1024 * 1024
@@ -32,7 +33,23 @@ HELD_BYTES = 3 * PIECE
 """Bytes of a body that are in memory at the same time."""
 
 
-async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
+def routes() -> list[Route]:
+    """The route of uploads."""
+    return [
+        Route(
+            "POST",
+            "/instances",
+            upload,
+            "Store a DICOM file, a gzip of one, or the DICOM files of a ZIP",
+            streaming=True,
+            whole=upload_whole,
+            held=HELD_BYTES,
+            writes=True,
+        )
+    ]
+
+
+async def upload(request: Request, chunks: AsyncIterator[bytes]) -> Answer:
     """The handler of `POST /instances`; `chunks` is the body as it arrives.
 
     Raises CodedError (bad file format, 400) for what is neither DICOM nor a container of it, DicomError and
@@ -52,7 +69,7 @@ async def upload(request: RestRequest, chunks: AsyncIterator[bytes]) -> Answer:
     return answers.json(request, stored_json(await _store_stream(request, first, second, pieces)))
 
 
-def upload_whole(request: RestRequest, content: bytes) -> Answer:
+def upload_whole(request: Request, content: bytes) -> Answer:
     """The answer to an upload whose body is in memory. Blocking; raises what `upload` raises."""
     archive, origin = request.context.archive, _origin(request)
     if not content:
@@ -124,7 +141,7 @@ async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterato
 
 
 async def _store_stream(
-    request: RestRequest, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+    request: Request, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> StoreResult:
     context = request.context
     incoming = await context.in_thread(ingest.Incoming, context.archive, _origin(request))
@@ -140,7 +157,7 @@ async def _store_stream(
 
 
 async def _store_zip(
-    request: RestRequest, first: bytes, second: bytes, rest: AsyncIterator[bytes]
+    request: Request, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> list[StoreResult]:
     context = request.context
     spool: IO[bytes] = await context.in_thread(_temporary_file, context)
@@ -156,7 +173,7 @@ async def _store_zip(
         await context.in_thread(spool.close)
 
 
-def _origin(request: RestRequest) -> Origin:
+def _origin(request: Request) -> Origin:
     return Origin("RestApi", remote_ip=request.client, http_username=request.user)
 
 

@@ -13,10 +13,10 @@ from ithil.archive.worklist_match import SCHEDULED
 from ithil.dicom.dataset import Element
 from ithil.dicom.tags_format import Format, format_dataset
 from ithil.error_codes import CodedError
-from ithil.rest import answers, json_body
-from ithil.rest.answers import Answer
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Field, Parameter, Route
+from ithil.http import answers, json_body
+from ithil.http.answers import Answer
+from ithil.http.request import Request
+from ithil.http.routing import Field, Parameter, Route
 
 MOST_SHOWN = 10_000
 """Items in one answer."""
@@ -52,7 +52,7 @@ def routes() -> list[Route]:
     ]
 
 
-def list_items(request: RestRequest) -> Answer:
+def list_items(request: Request) -> Answer:
     """`GET /worklists`."""
     archive, form = _enabled(request), _form(request)
     shown: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ def list_items(request: RestRequest) -> Answer:
     return answers.json(request, shown)
 
 
-def get_item(request: RestRequest) -> Answer:
+def get_item(request: Request) -> Answer:
     """`GET /worklists/{id}`, with what was performed of it."""
     archive, form = _enabled(request), _form(request)
     item = worklist.get(archive, request.arguments["id"])
@@ -85,14 +85,14 @@ def get_item(request: RestRequest) -> Answer:
     return answers.json(request, shown)
 
 
-def post_item(request: RestRequest) -> Answer:
+def post_item(request: Request) -> Answer:
     """`POST /worklists/create`: the id of the item, and where it is."""
     archive = _enabled(request)
     key = worklist.create(archive, _content(request, force=False))
     return _made(request, key)
 
 
-def put_item(request: RestRequest) -> Answer:
+def put_item(request: Request) -> Answer:
     """`PUT /worklists/{id}`: the same."""
     archive = _enabled(request)
     key = request.arguments["id"]
@@ -101,14 +101,14 @@ def put_item(request: RestRequest) -> Answer:
     return _made(request, key)
 
 
-def delete_item(request: RestRequest) -> Answer:
+def delete_item(request: Request) -> Answer:
     """`DELETE /worklists/{id}`."""
     if not worklist.delete(_enabled(request), request.arguments["id"]):
         return answers.missing()
     return answers.done()
 
 
-def _enabled(request: RestRequest) -> Archive:
+def _enabled(request: Request) -> Archive:
     """The archive. Raises CodedError (unknown resource) if the configuration has no worklist."""
     archive = request.context.archive
     if not worklist.is_enabled(archive.settings):
@@ -116,7 +116,7 @@ def _enabled(request: RestRequest) -> Archive:
     return archive
 
 
-def _content(request: RestRequest, *, force: bool) -> bytes:
+def _content(request: Request, *, force: bool) -> bytes:
     body = json_body.json_object(request)
     if "Tags" not in body:
         raise CodedError(codes.BAD_REQUEST, 'The field "Tags" is missing')
@@ -124,11 +124,11 @@ def _content(request: RestRequest, *, force: bool) -> bytes:
     return worklist_item.from_tags(request.context.archive, json_body.nested(body, "Tags"), force=force)
 
 
-def _made(request: RestRequest, key: str) -> Answer:
+def _made(request: Request, key: str) -> Answer:
     return answers.json(request, {"ID": key, "Path": f"/worklists/{key}"})
 
 
-def _form(request: RestRequest) -> Format:
+def _form(request: Request) -> Format:
     name = request.query.get("format", Format.SIMPLIFIED.value)
     form = _FORMATS.get(name)
     if form is None:

@@ -9,7 +9,7 @@ import httpx
 import pydicom
 from pydicom.dataset import Dataset
 from tests.data import synthetic
-from tests.unit.rest.conftest import Client
+from tests.unit.application import Client
 
 LEVELS = ("patients", "studies", "series")
 KEEP_ALL = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 RESOURCES = (
     f"/patients/{CT_PATIENT}",

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from pydicom import dcmread
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 CT_NAME = "1CT1 CompressedSamples CT1/e1/CT/CT000000.dcm"
 IMPLICIT = "1.2.840.10008.1.2"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from .conftest import CT_INSTANCE, Client
+from tests.unit.application import CT_INSTANCE, Client
 
 
 @pytest.fixture

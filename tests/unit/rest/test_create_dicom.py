@@ -12,10 +12,9 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from tests.unit.application import CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 from ithil import error_codes as codes
-
-from .conftest import CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 GREY = np.arange(30, dtype=np.uint8).reshape(5, 6)
 DEEP = (np.arange(30, dtype=np.uint16) * 1000).reshape(5, 6)

@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 from tests.unit.archive.places import image
 
 from ithil.rest import listing
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 NOT_ASKED = object()
 

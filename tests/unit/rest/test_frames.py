@@ -13,7 +13,7 @@ from PIL import Image
 from tests.data.datasets import body, part10
 from tests.data.images import encapsulated, header, native, text
 from tests.data.real import content_of, path_of
-from tests.unit.rest.conftest import CT_INSTANCE, Client, MakeClient
+from tests.unit.application import CT_INSTANCE, Client, MakeClient
 
 from ithil.archive.storage.local import LocalStorage
 

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.datasets import body, part10
+from tests.unit.application import CT_INSTANCE, CT_SERIES, CT_STUDY, Client, MakeClient, read
 
 from ithil.error_codes import CodedError
-from ithil.rest.ranges import requested_range
-
-from .conftest import CT_INSTANCE, CT_SERIES, CT_STUDY, Client, MakeClient, read
+from ithil.http.ranges import requested_range
 
 
 def upload(client: Client, content: bytes) -> str:

@@ -8,8 +8,7 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
-
-from .conftest import Client, read
+from tests.unit.application import Client, read
 
 JPEG_LS, RLE, JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.91"
 

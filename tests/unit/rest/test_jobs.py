@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.application import Client, MakeClient
 from tests.unit.jobs.kinds import Gated, kinds
-from tests.unit.rest.conftest import Client, MakeClient
 
 from ithil import error_codes as codes
 from ithil.archive.archive import Archive
 from ithil.error_codes import CodedError
+from ithil.http import answers
+from ithil.http.answers import Answer
+from ithil.http.request import Request
 from ithil.jobs import queue
 from ithil.jobs.engine import Engine
 from ithil.jobs.model import Job
-from ithil.rest import answers
-from ithil.rest.answers import Answer
 from ithil.rest.job_requests import JobFields, parse_job_fields, run_job
-from ithil.rest.request import RestRequest
 
 _MOMENT = re.compile(r"\d{8}T\d{6}\.\d{6}")
 
@@ -269,7 +269,7 @@ def ask(
 ) -> Answer:
     """What a route answers that runs a job."""
     context = client.app.context
-    request = RestRequest(context, "POST", "/tools/test")
+    request = Request(context, "POST", "/tools/test")
 
     async def run() -> Answer:
         came = await context.in_thread(
@@ -285,7 +285,7 @@ def test_asynchronous_says_where_the_job_is(one_at_a_time: Client, gated: Gated)
     assert gated.started.acquire(timeout=30)
     (job,) = one_at_a_time.get("/jobs").json()
     assert told == answers.json(
-        RestRequest(one_at_a_time.app.context, "GET", "/"), {"ID": job, "Path": f"/jobs/{job}"}
+        Request(one_at_a_time.app.context, "GET", "/"), {"ID": job, "Path": f"/jobs/{job}"}
     )
     shown = one_at_a_time.get(f"/jobs/{job}").json()
     assert (shown["Priority"], shown["UserData"], shown["Content"]) == (5, "u", {"A": 1})
@@ -320,7 +320,7 @@ def test_waiting_takes_no_thread(
 
     async def run() -> tuple[list[Answer], float]:
         async def one() -> Answer:
-            request = RestRequest(context, "POST", "/tools/test")
+            request = Request(context, "POST", "/tools/test")
             return await (await context.in_thread(run_job, request, "Gated", {}, JobFields(True)))  # type: ignore[misc]
 
         waiting = [asyncio.ensure_future(one()) for _ in range(8)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from .conftest import CT_INSTANCE, Client, MakeClient
+from tests.unit.application import CT_INSTANCE, Client, MakeClient
 
 
 def numbers(client: Client) -> dict[str, float]:

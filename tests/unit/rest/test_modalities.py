@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.application import CT_INSTANCE, CT_STUDY, Client, MakeClient
 from tests.unit.services.receiver import receiving
 
 from ithil.archive import ingest
@@ -21,8 +22,6 @@ from ithil.services.association import ServiceAssociation
 from ithil.services.association_pool import pool
 from ithil.services.presentation import Presentation
 from ithil.settings import Modality, Settings
-
-from .conftest import CT_INSTANCE, CT_STUDY, Client, MakeClient
 
 CT_STUDY_UID = "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322"
 CT_SOP_UID = "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"

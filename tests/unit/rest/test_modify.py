@@ -9,12 +9,23 @@ import pydicom
 import pytest
 from tests.data import synthetic
 from tests.data.real import content_of
-from tests.unit.rest.conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
+from tests.unit.rest.edits import (
+    KEEP_ALL,
+    LEVELS,
+    changes,
+    counts,
+    dataset,
+    done,
+    files,
+    post,
+    refused,
+    study_of,
+    upload,
+)
 
 from ithil import error_codes as codes
 from ithil.archive import retrieve
-
-from .edits import KEEP_ALL, LEVELS, changes, counts, dataset, done, files, post, refused, study_of, upload
 
 # -- single instances ----------------------------------------------------------------------------------------
 

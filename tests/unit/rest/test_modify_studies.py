@@ -6,11 +6,10 @@ import io
 from typing import Any
 
 import pydicom
-from tests.unit.rest.conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client
+from tests.unit.rest.edits import KEEP_ALL, counts, done, files, post, refused, study_of, upload
 
 from ithil import error_codes as codes
-
-from .edits import KEEP_ALL, counts, done, files, post, refused, study_of, upload
 
 # -- many resources ------------------------------------------------------------------------------------------
 

@@ -10,14 +10,13 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from tests.unit.application import Client, MakeClient
 
 from ithil import cli
+from ithil.http.routing import Field, Parameter, Route, Router
 from ithil.rest.openapi import document
 from ithil.rest.openapi_kinds import KINDS
 from ithil.rest.routes import table
-from ithil.rest.routing import Field, Parameter, Route, Router
-
-from .conftest import Client, MakeClient
 
 
 def handler(_request: object) -> None:

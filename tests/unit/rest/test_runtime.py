@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from tests.data.datasets import body, part10
+from tests.unit.application import Client, MakeClient
 
 from ithil import logs
+from ithil.app import every_route
 from ithil.archive.archive import Archive
-from ithil.rest.context import ServerControl
-from ithil.rest.server import create_app
+from ithil.http.context import ServerControl
+from ithil.http.server import create_app
 from ithil.settings import Settings
-
-from .conftest import Client, MakeClient
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_log_levels(client: Client) -> None:
         assert client.get(f"/tools/log-level-{category}").text == "default"
     answer = client.put("/tools/log-level-http", content="trace")
     assert (answer.status_code, answer.content) == (200, b"")
-    assert logging.getLogger("ithil.rest.server").isEnabledFor(logging.DEBUG)
+    assert logging.getLogger("ithil.http.server").isEnabledFor(logging.DEBUG)
     assert client.get("/tools/log-level-http").text == "trace"
     assert client.get("/tools/log-level-dicom").text == "default"
     assert client.get("/tools/log-level").text == "trace"
@@ -142,7 +142,7 @@ def test_the_server_is_asked_to_start_anew_and_to_stop(tmp_path: Path) -> None:
     asked: list[str] = []
     control = ServerControl(reset=lambda: asked.append("reset"), shutdown=lambda: asked.append("shutdown"))
     archive = Archive.open(settings)
-    app = create_app(archive, settings, control)
+    app = create_app(archive, settings, every_route(settings), control)
     try:
         client = Client(app, "127.0.0.1")
         for path in ("reset", "shutdown"):

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.application import CT_INSTANCE, Client, MakeClient
 
 from ithil.archive.archive import Archive
 from ithil.network.acceptor import Acceptor, AcceptorConfig, listen
 from ithil.services.association import ServiceAssociation
 from ithil.services.presentation import Presentation
 from ithil.settings import Settings
-
-from .conftest import CT_INSTANCE, Client, MakeClient
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import uuid
 from html.parser import HTMLParser
 
 import pytest
+from tests.unit.application import CT_PATIENT, CT_STUDY, Client, MakeClient
 
 from ithil import __version__
-
-from .conftest import CT_PATIENT, CT_STUDY, Client, MakeClient
 
 FIELDS = [
     "ApiVersion",

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from tests.data.datasets import body, part10
 from tests.data.real import content_of
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 from ithil.archive.headers import BATCH
-from ithil.rest.xml import to_xml
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
+from ithil.http.xml import to_xml
 
 SLICES = tuple(f"pydicom/dicomdirtests/77654033/CT2/{number}" for number in (17106, 17136, 17166, 17196))
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 from ithil.rest.resource_json import status_of
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 MR_INSTANCE = "2f859814-2cf8fe4f-c7963e7d-d32c018d-66fc8cfa"
 

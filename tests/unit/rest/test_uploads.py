@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 from ithil.archive import ingest
 from ithil.archive.errors import IndexUnavailable, StorageFull
 from ithil.rest import uploads
-
-from .conftest import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY, Client, MakeClient
 
 
 def zipped(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -289,7 +288,7 @@ def test_a_truncated_file_is_refused(client: Client, ct: bytes) -> None:
 
 
 def test_a_file_without_identifiers_has_error_21(client: Client) -> None:
-    from .conftest import read
+    from tests.unit.application import read
 
     answer = client.post("/instances", content=read("nested_priv_SQ.dcm"))
     assert (answer.status_code, error_code(answer)) == (404, 21)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from tests.unit.rest.conftest import Client, MakeClient
+from tests.unit.application import Client, MakeClient
 
 from ithil.settings.plugin_options import Worklists
 

@@ -3,8 +3,8 @@
 Most uploads are one DICOM file of modest size. On the way through ASGI such a request is a task, a scope, a
 message for each piece of the body, three futures and two messages back, and all of that costs more than
 storing the file. Here the pieces are put together as they arrive, one call in a worker thread makes the
-complete answer out of the body, and one call brings it back to the event loop. `http_protocol` drives it; what
-an upload is and how it is answered is decided in `uploads`, for both ways.
+complete answer out of the body, and one call brings it back to the event loop. `protocol` drives it; what
+an upload is and how it is answered is decided by its route (`Route.whole`), for both ways.
 
 The body grows in a `BytesIO`, which gives its content away without a copy. A list of pieces to be joined
 would hold the body twice for a moment, and one of tiny pieces would take many times the size of the body.
@@ -17,12 +17,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from io import BytesIO
 
-from ithil.rest.admission import Budget
+from ithil.http.admission import Budget
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest body that is held as a whole; a larger one streams to the disk while it arrives."""
-
-PATH = b"/instances"
 
 _ORDINARY = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"x-http-method-override"})
 """Headers that say something about the request which only the ordinary way knows how to take."""
@@ -33,9 +31,9 @@ AnswerBody = Callable[[bytes], tuple[bytes, bytes]]
 Done = Callable[["QuickUpload", bytes, bytes], None]
 
 
-def expected_size(url: bytes, headers: Mapping[bytes, bytes]) -> int | None:
+def expected_size(headers: Mapping[bytes, bytes]) -> int | None:
     """Bytes of the body of a POST that may take the short way, None for one that may not."""
-    if url != PATH or not _ORDINARY.isdisjoint(headers):
+    if not _ORDINARY.isdisjoint(headers):
         return None
     if b"multipart" in headers.get(b"content-type", b"").lower():
         return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from .conftest import Client
-from .test_server import serve
+from tests.unit.application import Client
+from tests.unit.http.test_server import serve
 
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "http://other.example"}
 

@@ -7,11 +7,10 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.application import MakeClient
 
 from ithil.auth.basic import MAXIMUM_HEADER_BYTES, BasicVerifier
-from ithil.rest.access import AccessControl, is_local
-
-from .conftest import MakeClient
+from ithil.http.access import AccessControl, is_local
 
 USERS = {"alice": "s:ecret", "bj\u00f6rn": "p\u00e4ss"}
 

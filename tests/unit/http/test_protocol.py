@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-
-from .conftest import CT_INSTANCE, Client, read
-from .connections import (
+from tests.unit.application import CT_INSTANCE, Client, read
+from tests.unit.http.connections import (
     DEADLINE,
     LAST,
     Gate,
@@ -21,7 +20,7 @@ from .connections import (
     statuses,
     until,
 )
-from .test_uploads import files, stored
+from tests.unit.rest.test_uploads import files, stored
 
 
 @pytest.mark.parametrize("step", [1, 7, 5000])

@@ -13,7 +13,7 @@ import orjson
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.rest.request import RestRequest
+from ithil.http.request import Request
 
 Object = dict[str, Any]
 
@@ -26,7 +26,7 @@ def parse(body: bytes) -> Any:
         raise CodedError(codes.BAD_REQUEST, "The body must be JSON") from error
 
 
-def json_object(request: RestRequest, *, empty: bool = False) -> Object:
+def json_object(request: Request, *, empty: bool = False) -> Object:
     """The object that the body holds; with `empty`, no body at all stands for an object without fields.
 
     Raises CodedError (bad request) for anything else.

@@ -10,13 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.application import Client, MakeClient
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.rest.http_protocol import LARGEST_HEAD, FastHttpProtocol
-from ithil.rest.xml import to_xml
-
-from .conftest import Client, MakeClient
+from ithil.http.protocol import LARGEST_HEAD, FastHttpProtocol
+from ithil.http.xml import to_xml
 
 
 def test_an_unknown_path(client: Client) -> None:

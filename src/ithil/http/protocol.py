@@ -28,8 +28,8 @@ from typing import Any, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ithil.rest import errors
-from ithil.rest.quick_upload import QuickUpload
+from ithil.http import errors
+from ithil.http.quick_upload import QuickUpload
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of request line and headers; browsers and proxies stay below 16 KB."""

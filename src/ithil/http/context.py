@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from ithil import metrics
 from ithil.archive.archive import Archive
+from ithil.archive.names import Names
+from ithil.http.routing import Router
 from ithil.metrics import Metric
-from ithil.rest.names import Names
-from ithil.rest.routing import Router
 from ithil.settings import Settings
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class ServerControl:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made once by `ithil.rest.server.create_app`.
+    """Made once by `ithil.http.server.create_app`.
 
     `closing` is set when the server stops; work that can take minutes looks at it now and then. `control` is
     None where no server is around the application.

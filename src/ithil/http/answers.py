@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ithil.error_codes import CodedError
-from ithil.rest import errors
-from ithil.rest.request import RestRequest
-from ithil.rest.xml import to_xml
+from ithil.http import errors
+from ithil.http.request import Request
+from ithil.http.xml import to_xml
 
 if TYPE_CHECKING:
     from ithil.archive.model import Attachment
@@ -69,7 +69,7 @@ class Answer:
         return len(self.body)
 
 
-def json(request: RestRequest, value: Any) -> Answer:
+def json(request: Request, value: Any) -> Answer:
     """`value` as sorted and indented JSON, or as XML if the client prefers that."""
     if request.wants_xml:
         return Answer(to_xml(value), XML)
@@ -119,7 +119,7 @@ def text_etag(revision: int, value: str) -> str:
     return etag(revision, hashlib.md5(value.encode(), usedforsecurity=False).hexdigest())
 
 
-def not_modified(request: RestRequest, tag: str) -> Answer | None:
+def not_modified(request: Request, tag: str) -> Answer | None:
     """304 if the client has the version `tag` already, else None (RFC 9110 13.1.2)."""
     header = request.headers.get("if-none-match")
     if header is None:

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.unit.application import Client
 
 from ithil.archive import ingest
-from ithil.rest.http_protocol import FastHttpProtocol
-from ithil.rest.quick_upload import QuickUpload
-
-from .conftest import Client
+from ithil.http.protocol import FastHttpProtocol
+from ithil.http.quick_upload import QuickUpload
 
 DEADLINE = 30.0  # seconds until a test gives up
 

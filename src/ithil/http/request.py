@@ -11,7 +11,7 @@ from ithil import error_codes as codes
 from ithil.error_codes import CodedError
 
 if TYPE_CHECKING:
-    from ithil.rest.context import Context
+    from ithil.http.context import Context
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}\Z")
 _LARGEST = 2**63 - 1
@@ -20,7 +20,7 @@ _FALSE = ("0", "false")
 
 
 @dataclass(slots=True)
-class RestRequest:
+class Request:
     """One request.
 
     Attributes:
@@ -29,6 +29,7 @@ class RestRequest:
         path: decoded, as error bodies show it.
         headers: names in lower case; of repeated headers the last.
         query: of repeated arguments the last; an argument without value has "". No value has a NUL.
+        raw_query: the query string as it was sent; `parse_pairs` gives repeated arguments too.
         arguments: the parameters of the route's path.
         body: the whole body; empty for streaming handlers.
         client: the IP address of the client, "" if unknown.
@@ -40,6 +41,7 @@ class RestRequest:
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
+    raw_query: bytes = b""
     arguments: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     client: str = ""
@@ -54,18 +56,21 @@ class RestRequest:
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:
-    """The arguments of a raw query string; never fails.
+    """The arguments of a raw query string, of repeated ones the last; never fails."""
+    return dict(parse_pairs(query_string)) if query_string else {}
+
+
+def parse_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    """The arguments of a raw query string in their order, repeated ones too; never fails.
 
     NULs are dropped from the values: nothing that is stored has one, and PostgreSQL takes none in a question.
     """
-    if not query_string:
-        return {}
-    arguments = {}
+    pairs = []
     for pair in query_string.decode("latin-1").split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            arguments[_decoded(name)] = _decoded(value).replace("\0", "")
-    return arguments
+            pairs.append((_decoded(name), _decoded(value).replace("\0", "")))
+    return pairs
 
 
 def _decoded(text: str) -> str:

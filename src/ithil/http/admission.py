@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ithil.rest.body import LARGEST_WHOLE_BODY, Body
+from ithil.http.body import LARGEST_WHOLE_BODY, Body
 
 RETRY_AFTER = 2  # seconds
 UNANNOUNCED = 64 * 1024  # bytes that a body without a length is taken for, if it is held as a whole

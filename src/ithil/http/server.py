@@ -8,7 +8,7 @@ raises becomes one of Orthanc's errors; the connection and the server go on.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -18,23 +18,22 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from ithil import error_codes as codes
 from ithil import metrics
 from ithil.archive.archive import Archive
+from ithil.archive.names import Names
 from ithil.error_codes import CodedError
+from ithil.http import answers, errors
+from ithil.http.access import CHALLENGE, AccessControl, Visitor
+from ithil.http.admission import RETRY_AFTER, Budget, Busy, share_of
+from ithil.http.answer_cache import AnswerCache, CachedAnswer
+from ithil.http.answers import Answer, FilePart, Stream
+from ithil.http.body import Body, ClientGone, Receive, whole
+from ithil.http.context import MOST_THREADS, STREAM_THREADS, Context, ServerControl
+from ithil.http.multipart import MultipartReader, boundary_of
+from ithil.http.public_address import FORWARDING_HEADERS
+from ithil.http.quick_upload import QuickUpload, expected_size
+from ithil.http.request import Request, parse_query
+from ithil.http.routing import METHODS, Route, Router, split
+from ithil.http.sending import Send, first_piece, headers_of, send_answer
 from ithil.metrics import Metric
-from ithil.rest import answers, errors
-from ithil.rest.access import CHALLENGE, AccessControl, Visitor
-from ithil.rest.admission import RETRY_AFTER, Budget, Busy, share_of
-from ithil.rest.answer_cache import AnswerCache, CachedAnswer
-from ithil.rest.answers import Answer, FilePart, Stream
-from ithil.rest.body import Body, ClientGone, Receive, whole
-from ithil.rest.context import MOST_THREADS, STREAM_THREADS, Context, ServerControl
-from ithil.rest.multipart import MultipartReader, boundary_of
-from ithil.rest.names import Names
-from ithil.rest.quick_upload import PATH, QuickUpload, expected_size
-from ithil.rest.request import RestRequest, parse_query
-from ithil.rest.routes import table
-from ithil.rest.routing import METHODS, Route, Router, split
-from ithil.rest.sending import Send, first_piece, headers_of, send_answer
-from ithil.rest.uploads import HELD_BYTES, upload, upload_whole
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
@@ -49,7 +48,7 @@ FETCH_SITE, CROSS_SITE = "sec-fetch-site", "cross-site"
 _WITH_BODY = ("POST", "PUT")
 
 
-class RestApp:
+class HttpApp:
     """The application. `create_app` makes it; `close` ends its threads."""
 
     def __init__(self, context: Context, access: AccessControl, cache_bytes: int = CACHE_BYTES) -> None:
@@ -59,7 +58,9 @@ class RestApp:
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
-        self._takes_uploads = _takes_uploads(context.router)
+        self._uploads = {
+            route.path.encode(): route for route in context.router.routes if route.whole is not None
+        }
 
     @property
     def router(self) -> Router:
@@ -87,7 +88,7 @@ class RestApp:
             version = self._version()
             query = scope["query_string"]
             url = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-            key = (url, raw_headers.get(b"accept"))
+            key = _cache_key(url, raw_headers)
             known = self._known(key, version)
             if known is not None:
                 answer, content = known
@@ -101,47 +102,51 @@ class RestApp:
     ) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to a GET as they go over the wire, if it is known already.
 
-        For `http_protocol`, which asks before it makes an ASGI request. Everything that is decided for an
+        For `protocol`, which asks before it makes an ASGI request. Everything that is decided for an
         ASGI request is decided here as well; None means that it takes one.
         """
         if self._access.admit({"client": client}, headers) is None or not _UNCACHED_HEADERS.isdisjoint(
             headers
         ):
             return None
-        known = self._known((url, headers.get(b"accept")), self._version())
+        known = self._known(_cache_key(url, headers), self._version())
         return None if known is None else (known[0].head, known[1])
 
     def quick_upload(
         self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
     ) -> QuickUpload | None:
-        """The upload that a POST begins, if it may take the short way; `http_protocol` asks as above.
+        """The upload that a POST begins, if it may take the short way; `protocol` asks as above.
 
         What is refused before the body is read, and what this server is too busy for, is answered on the
         ordinary way.
         """
-        size = expected_size(url, headers) if self._takes_uploads else None
-        if size is None or (self._body_limit and size > self._body_limit):
+        route = self._uploads.get(url)
+        size = expected_size(headers) if route is not None else None
+        if route is None or size is None or (self._body_limit and size > self._body_limit):
             return None
         if headers.get(FETCH_SITE.encode()) == CROSS_SITE.encode():
             return None
         visitor = self._access.admit({"client": client}, headers)
         if visitor is None or not self._budget.take(size):
             return None
-        request = RestRequest(
+        request = Request(
             self.context,
             "POST",
-            PATH.decode(),
+            route.path,
             _text_headers(headers),
             client=visitor.address,
             user=visitor.user,
         )
-        return QuickUpload(size, self._budget, self.context.threads, partial(self._store_whole, request))
+        return QuickUpload(
+            size, self._budget, self.context.threads, partial(self._take_whole, route, request)
+        )
 
-    def _store_whole(self, request: RestRequest, content: bytes) -> tuple[bytes, bytes]:
+    def _take_whole(self, route: Route, request: Request, content: bytes) -> tuple[bytes, bytes]:
         """Head (without the empty line at its end) and body of the answer to an upload. Blocking."""
         try:
             with metrics.timed(Metric.REST_API):
-                answer = upload_whole(request, content)
+                assert route.whole is not None
+                answer: Answer = route.whole(request, content)
         except Exception as error:
             answer = answers.failure(
                 errors.translate(error), request.method, request.path, described=self._described
@@ -183,8 +188,15 @@ class RestApp:
             headers = _text_headers(raw_headers)
             query = parse_query(scope["query_string"])
             method = _effective_method(method, headers, query)
-            request = RestRequest(
-                self.context, method, path, headers, query, client=visitor.address, user=visitor.user
+            request = Request(
+                self.context,
+                method,
+                path,
+                headers,
+                query,
+                raw_query=scope["query_string"],
+                client=visitor.address,
+                user=visitor.user,
             )
             body = Body(receive, headers, self._body_limit)
             with metrics.holding(Metric.ACTIVE_REQUESTS), metrics.timed(Metric.REST_API):
@@ -203,7 +215,7 @@ class RestApp:
             self._remember(key, version, answer)
         await send_answer(self.context, receive, send, answer, first, head_only=scope["method"] == "HEAD")
 
-    async def _answer(self, request: RestRequest, segments: list[str], body: Body) -> tuple[Answer, bool]:
+    async def _answer(self, request: Request, segments: list[str], body: Body) -> tuple[Answer, bool]:
         """The answer, and whether it may be cached."""
         found = self.router.match(segments)
         # No name has a NUL, and PostgreSQL does not take one in a question.
@@ -219,13 +231,13 @@ class RestApp:
             return Answer(status=405, headers={"Allow": found.node.allowed}), False
         if request.method not in _WITH_BODY:
             return await self._run(request, route, body.chunks()), route.cacheable
-        with self._budget.share(share_of(body, HELD_BYTES if route.streaming else 0)):
+        with self._budget.share(share_of(body, route.held)):
             boundary = boundary_of(request.headers.get("content-type", ""))
             if boundary is not None and request.method == "POST":
                 return await self._replay(request, route, body, boundary), False
             return await self._run(request, route, body.chunks()), False
 
-    async def _run(self, request: RestRequest, route: Route, chunks: AsyncIterator[bytes]) -> Answer:
+    async def _run(self, request: Request, route: Route, chunks: AsyncIterator[bytes]) -> Answer:
         if route.streaming:
             streamed: Answer = await route.handler(request, chunks)
             return streamed
@@ -233,7 +245,7 @@ class RestApp:
         answer: Answer | Awaitable[Answer] = await self.context.in_thread(route.handler, request)
         return answer if isinstance(answer, Answer) else await answer
 
-    async def _replay(self, request: RestRequest, route: Route, body: Body, boundary: bytes) -> Answer:
+    async def _replay(self, request: Request, route: Route, body: Body, boundary: bytes) -> Answer:
         """Each part of a form as a request of its own; the first that fails ends it."""
         async for part in MultipartReader(body.chunks(), boundary).parts():
             answer = await self._run(request, route, part)
@@ -249,6 +261,12 @@ class RestApp:
             self._cache.put(key, version, CachedAnswer(headers_of(answer), part))
         elif not part.raw and part.end - part.start == part.attachment.uncompressed_size:
             self._cache.put(key, version, CachedAnswer(headers_of(answer), b"", part.attachment.uuid))
+
+
+def _cache_key(url: bytes, headers: Mapping[bytes, bytes]) -> object:
+    """What an answer that may be cached depends on beside the archive: also where the client sees this server."""
+    get = headers.get
+    return (url, get(b"accept"), get(b"host"), *[get(name) for name in FORWARDING_HEADERS])
 
 
 class _EarlyAnswer(Exception):
@@ -277,13 +295,6 @@ def _effective_method(method: str, headers: Mapping[str, str], query: Mapping[st
     return override.upper()
 
 
-def _takes_uploads(router: Router) -> bool:
-    """Whether uploads are a route at all, which they are not in a read-only archive."""
-    found = router.match(split(PATH.decode()))
-    route = found.node.routes.get("POST") if found is not None else None
-    return route is not None and route.handler is upload
-
-
 def _text_headers(raw_headers: Mapping[bytes, bytes]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
 
@@ -299,8 +310,13 @@ async def _refuse_other_protocols(scope: Scope, receive: Receive, send: Send) ->
     await send({"type": "websocket.close", "code": 1000})
 
 
-def create_app(archive: Archive, settings: Settings, control: ServerControl | None = None) -> RestApp:
-    """The application for an open archive; `control` is that of the server around it."""
+def create_app(
+    archive: Archive, settings: Settings, routes: Iterable[Route], control: ServerControl | None = None
+) -> HttpApp:
+    """The application for an open archive; `control` is that of the server around it.
+
+    Routes that write are left out if the archive is read-only.
+    """
     types = settings.user_content_type
     context = Context(
         archive=archive,
@@ -310,7 +326,7 @@ def create_app(archive: Archive, settings: Settings, control: ServerControl | No
             {name: kind.number for name, kind in types.items()},
             {kind.number: kind.mime for kind in types.values()},
         ),
-        router=Router(table(read_only=settings.read_only)),
+        router=Router(route for route in routes if not (settings.read_only and route.writes)),
         threads=ThreadPoolExecutor(
             max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
         ),
@@ -323,4 +339,4 @@ def create_app(archive: Archive, settings: Settings, control: ServerControl | No
         users=settings.registered_users or {},
         trusted_proxies=settings.ithil.trusted_proxies,
     )
-    return RestApp(context, access)
+    return HttpApp(context, access)

@@ -51,8 +51,11 @@ class Route:
         method: GET, POST, PUT or DELETE.
         path: segments between slashes; `{name}` takes any one segment, `{name:path}` as a last segment takes
             all that remain (none is not enough).
-        handler: called with a `RestRequest`; a plain function in a worker thread, or (with `streaming`) a
+        handler: called with a `Request`; a plain function in a worker thread, or (with `streaming`) a
             coroutine function that reads the body itself.
+        whole: what a streaming handler does with a body of ordinary size, called with the request and the
+            body in a worker thread; such a POST takes the short way (`quick_upload`).
+        held: bytes of a body that a streaming handler holds in memory at the same time.
         summary: one line for people.
         cacheable: the answer to a GET depends on nothing but the index, the path, the query and `Accept`.
         writes: left out of the table when the archive is read-only.
@@ -69,6 +72,8 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     cacheable: bool = False
     streaming: bool = False
+    whole: Callable[..., Any] | None = None
+    held: int = 0
     writes: bool = False
     body: str | tuple[Field, ...] | None = None
     answers: str | tuple[str, ...] = JSON

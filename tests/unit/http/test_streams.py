@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.unit.application import Client
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.rest.answers import BINARY, Answer, Stream
-from ithil.rest.http_protocol import FastHttpProtocol
-from ithil.rest.request import RestRequest
-from ithil.rest.routing import Route, Router
-from ithil.rest.server import RestApp
+from ithil.http.answers import BINARY, Answer, Stream
+from ithil.http.protocol import FastHttpProtocol
+from ithil.http.request import Request
+from ithil.http.routing import Route, Router
+from ithil.http.server import HttpApp
 
-from .conftest import Client
-
-Handler = Callable[[RestRequest], Any]
+Handler = Callable[[Request], Any]
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def client_of(client: Client) -> Callable[[Handler], Client]:
 
     def make(handler: Handler) -> Client:
         router = Router([Route("GET", "/stream", handler, "A stream", cacheable=True)])
-        app = RestApp(replace(client.app.context, router=router), client.app._access)
+        app = HttpApp(replace(client.app.context, router=router), client.app._access)
         return Client(app, "127.0.0.1")
 
     return make
@@ -97,7 +96,7 @@ def test_a_client_that_leaves_ends_the_stream(client_of: Callable[[Handler], Cli
 
 
 def test_an_answer_may_be_waited_for_without_a_thread(client_of: Callable[[Handler], Client]) -> None:
-    def handler(request: RestRequest) -> Any:
+    def handler(request: Request) -> Any:
         async def later() -> Answer:
             await asyncio.sleep(0)
             return Answer(threading.current_thread().name.encode(), BINARY)

@@ -6,17 +6,16 @@ import asyncio
 import logging
 
 import pytest
+from tests.unit.application import Client, read
+from tests.unit.http.connections import DEADLINE, LAST, Gate, get, post, replies, running, statuses, until
+from tests.unit.rest.test_uploads import files, stored
 
 from ithil.archive import retrieve
 from ithil.archive.errors import FileMissing
 from ithil.archive.storage.local import StoredFile
 from ithil.dicom.errors import DicomError
-from ithil.rest import sending, server
-from ithil.rest.http_protocol import FastHttpProtocol, protocol_class
-
-from .conftest import Client, read
-from .connections import DEADLINE, LAST, Gate, get, post, replies, running, statuses, until
-from .test_uploads import files, stored
+from ithil.http import sending, server
+from ithil.http.protocol import FastHttpProtocol, protocol_class
 
 SOON = 0.05
 HEAD = b"POST /instances%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
@@ -142,7 +141,7 @@ def test_an_answer_that_breaks_off_is_one_line_of_the_log(
     head, _, body = received.partition(b"\r\n\r\n")
     assert (head.split(b"\r\n")[0], len(body)) == (b"HTTP/1.1 200 OK", 1000)
     (record,) = caplog.records
-    assert record.name == "ithil.rest.errors"
+    assert record.name == "ithil.http.errors"
     assert type(error).__name__ in record.getMessage()
     assert "fails_later" in record.getMessage()
     assert "DOE" not in caplog.text
@@ -154,7 +153,7 @@ def test_what_fails_before_an_answer_is_one_line_of_the_log(
     async def fail(*_: object) -> None:
         raise RuntimeError("DOE^JOHN")
 
-    monkeypatch.setattr(server.RestApp, "_serve", fail)
+    monkeypatch.setattr(server.HttpApp, "_serve", fail)
 
     async def ask() -> bytes:
         async with running(client, monkeypatch, log_level="info") as here:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.application import CT_INSTANCE, CT_STUDY, Client
 
-from ithil.rest.answer_cache import LARGEST_SHARE, OVERHEAD, AnswerCache, CachedAnswer
-
-from .conftest import CT_INSTANCE, CT_STUDY, Client
+from ithil.http.answer_cache import LARGEST_SHARE, OVERHEAD, AnswerCache, CachedAnswer
 
 
 def answer(size: int) -> CachedAnswer:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.application import Client
 
-from ithil.rest.admission import Budget, Busy
-
-from .conftest import Client
+from ithil.http.admission import Budget, Busy
 
 
 def test_a_budget_is_taken_and_given_back() -> None:

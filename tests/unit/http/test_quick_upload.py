@@ -7,14 +7,8 @@ import gzip
 from typing import Any
 
 import pytest
-
-from ithil.archive import ingest
-from ithil.archive.errors import IndexUnavailable, StorageFull
-from ithil.rest.admission import Budget
-from ithil.rest.quick_upload import LARGEST, expected_size
-
-from .conftest import MakeClient, read
-from .connections import (
+from tests.unit.application import Client, MakeClient, read
+from tests.unit.http.connections import (
     LAST,
     Reply,
     post,
@@ -22,7 +16,12 @@ from .connections import (
     running,
     statuses,
 )
-from .test_uploads import bomb, zipped
+from tests.unit.rest.test_uploads import bomb, zipped
+
+from ithil.archive import ingest
+from ithil.archive.errors import IndexUnavailable, StorageFull
+from ithil.http.admission import Budget
+from ithil.http.quick_upload import LARGEST, expected_size
 
 
 async def both_ways(
@@ -143,28 +142,32 @@ def test_what_is_too_much_takes_the_ordinary_way(
 
 
 @pytest.mark.parametrize(
-    ("url", "headers", "size"),
+    ("headers", "size"),
     [
-        (b"/instances", {b"content-length": b"10"}, 10),
-        (b"/instances", {b"content-length": b"10", b"content-type": b"application/dicom"}, 10),
-        (b"/instances", {b"content-length": str(LARGEST).encode()}, LARGEST),
-        (b"/instances", {b"content-length": str(LARGEST + 1).encode()}, None),
-        (b"/instances", {b"content-length": b"9" * 100}, None),
-        (b"/instances", {b"content-length": b"0"}, None),
-        (b"/instances", {b"content-length": b""}, None),
-        (b"/instances", {b"content-length": b"-1"}, None),
-        (b"/instances", {}, None),
-        (b"/instances/", {b"content-length": b"10"}, None),
-        (b"/instances?_method=PUT", {b"content-length": b"10"}, None),
-        (b"/tools/lookup", {b"content-length": b"10"}, None),
-        (b"/instances", {b"content-length": b"10", b"content-type": b" Multipart/Form-Data"}, None),
-        (b"/instances", {b"content-length": b"10", b"expect": b"100-continue"}, None),
-        (b"/instances", {b"content-length": b"10", b"content-encoding": b"gzip"}, None),
-        (b"/instances", {b"content-length": b"10", b"transfer-encoding": b"chunked"}, None),
-        (b"/instances", {b"content-length": b"10", b"x-http-method-override": b"PUT"}, None),
+        ({b"content-length": b"10"}, 10),
+        ({b"content-length": b"10", b"content-type": b"application/dicom"}, 10),
+        ({b"content-length": str(LARGEST).encode()}, LARGEST),
+        ({b"content-length": str(LARGEST + 1).encode()}, None),
+        ({b"content-length": b"9" * 100}, None),
+        ({b"content-length": b"0"}, None),
+        ({b"content-length": b""}, None),
+        ({b"content-length": b"-1"}, None),
+        ({}, None),
+        ({b"content-length": b"10", b"content-type": b" Multipart/Form-Data"}, None),
+        ({b"content-length": b"10", b"expect": b"100-continue"}, None),
+        ({b"content-length": b"10", b"content-encoding": b"gzip"}, None),
+        ({b"content-length": b"10", b"transfer-encoding": b"chunked"}, None),
+        ({b"content-length": b"10", b"x-http-method-override": b"PUT"}, None),
     ],
 )
-def test_which_uploads_may_take_the_short_way(
-    url: bytes, headers: dict[bytes, bytes], size: int | None
-) -> None:
-    assert expected_size(url, headers) == size
+def test_which_uploads_may_take_the_short_way(headers: dict[bytes, bytes], size: int | None) -> None:
+    assert expected_size(headers) == size
+
+
+@pytest.mark.parametrize("url", [b"/instances/", b"/instances?_method=PUT", b"/tools/lookup"])
+def test_only_the_path_of_uploads_has_a_short_way(client: Client, url: bytes) -> None:
+    headers = {b"content-length": b"10"}
+    assert client.app.quick_upload(url, headers, ("127.0.0.1", 1)) is None
+    taken = client.app.quick_upload(b"/instances", headers, ("127.0.0.1", 1))
+    assert taken is not None
+    taken.release()

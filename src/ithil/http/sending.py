@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from ithil.archive import retrieve
-from ithil.rest.answers import Answer, FilePart, Stream
-from ithil.rest.body import Receive
-from ithil.rest.context import Context
+from ithil.http.answers import Answer, FilePart, Stream
+from ithil.http.body import Receive
+from ithil.http.context import Context
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 

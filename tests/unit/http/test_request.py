@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.rest.request import boolean, boolean_body, number, page, parse_query, unsigned, words
+from ithil.http.request import boolean, boolean_body, number, page, parse_query, unsigned, words
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,8 @@
+"""Tags that the operator has made searchable."""
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,68 @@
+"""Under which address a client sees this server, behind any number of proxies.
+
+A proxy says so in `Forwarded` (RFC 7239) or in the older `X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix`;
+without one it is the `Host` of the request. The first item of each header counts, since the proxy next to
+the client wrote it. A value that is no host name is passed over: it would be sent back in links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ithil.http.request import Request
+
+FORWARDING_HEADERS = (
+    b"forwarded",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+)
+"""Headers on which the address depends, beside `Host`."""
+
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_PORTS = {"http": "80", "https": "443"}
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~%@-]+)+\Z")
+_PAIR = re.compile(r'([A-Za-z]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))')
+
+
+def public_address(request: Request, *, host: str = "", https: bool = False) -> str:
+    """Scheme, host, port and prefix without a slash at the end, like `https://pacs.example.org/archive`.
+
+    `host` and `https` are what the operator says of a proxy that does not tell.
+    """
+    headers = request.headers
+    forwarded = _forwarded(headers.get("forwarded", ""))
+    scheme = _scheme(forwarded.get("proto") or _first(headers, "x-forwarded-proto"))
+    if scheme is None:
+        scheme = "https" if https or request.context.settings.ssl_enabled else "http"
+    authority = _authority(forwarded.get("host", ""))
+    if authority is None:
+        authority = _authority(_first(headers, "x-forwarded-host"))
+        port = _first(headers, "x-forwarded-port")
+        bare = authority is not None and ":" not in authority.rpartition("]")[2]
+        if bare and port.isdigit() and port != _PORTS[scheme]:
+            authority = _authority(f"{authority}:{port}")
+    if authority is None:
+        authority = _authority(host) or _authority(headers.get("host", "")) or "localhost"
+    prefix = _first(headers, "x-forwarded-prefix").rstrip("/")
+    return f"{scheme}://{authority}{prefix if _PREFIX.match(prefix) else ''}"
+
+
+def _forwarded(header: str) -> dict[str, str]:
+    """The pairs of the first element of `Forwarded`, names in lower case."""
+    first = header[:4096].split(",", 1)[0]
+    return {name.lower(): quoted or plain for name, quoted, plain in _PAIR.findall(first)}
+
+
+def _first(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "")[:4096].split(",", 1)[0].strip()
+
+
+def _scheme(value: str) -> str | None:
+    return value.lower() if value.lower() in ("http", "https") else None
+
+
+def _authority(value: str) -> str | None:
+    return value if _AUTHORITY.match(value) else None
