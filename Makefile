@@ -6,17 +6,20 @@ BIN := $(VENV)/bin
 CONFIG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test system-packages test lint format fuzz soak bench clean
+.PHONY: help run setup viewer setup-test system-packages test lint format fuzz soak bench clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-run: setup ## Set everything up and start the server (CONFIG="a.json b.json" to configure it)
+run: setup viewer ## Set everything up and start the server (CONFIG="a.json b.json" to configure it)
 	$(BIN)/ithil serve $(CONFIG)
 
 setup: $(VENV)/.installed ## Make the virtual environment with the server in it
 
-setup-test: $(VENV)/.installed-test system-packages ## The same with all that the tests need
+viewer: setup ## Fetch the OHIF viewer with npm, if npm is there and the viewer is not
+	@$(BIN)/ithil viewer install --if-possible $(CONFIG)
+
+setup-test: $(VENV)/.installed-test system-packages viewer ## The same with all that the tests need
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Ithil needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

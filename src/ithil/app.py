@@ -22,6 +22,7 @@ from copy import copy
 import uvicorn
 
 from ithil import __version__, logs, metrics
+from ithil.allocator import bound_arenas
 from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
@@ -29,10 +30,12 @@ from ithil.dicom.dictionary import configured
 from ithil.dicomweb import routes as dicomweb
 from ithil.ending import Ending
 from ithil.error_codes import CodedError
+from ithil.explorer.ohif import routes as ohif
 from ithil.http.context import ServerControl
 from ithil.http.protocol import protocol_class
 from ithil.http.routing import Route
 from ithil.http.server import create_app
+from ithil.http.web_socket import LARGEST_MESSAGE, WebSocketProtocol
 from ithil.jobs.engine import Engine
 from ithil.jobs.pool_worker import configure_dictionary
 from ithil.metrics import Metric
@@ -65,6 +68,7 @@ def run(settings: Settings, *, verbosity: int = 0, reload: Callable[[], Settings
 
     With `reload`, SIGHUP and `/tools/reset` read the configuration again and start anew with it.
     """
+    bound_arenas()
     _announce(settings, verbosity)
     try:
         course = _Course(settings, Listeners(settings), verbosity, reload)
@@ -280,7 +284,9 @@ def _serve_http(
         application,
         loop="uvloop",
         http=protocol_class(settings.http_request_timeout),
-        ws="none",
+        ws=WebSocketProtocol,
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -299,7 +305,7 @@ def _serve_http(
 
 def every_route(settings: Settings) -> list[Route]:
     """The routes of all skins that speak HTTP."""
-    return [*rest.table(), *dicomweb.table(settings)]
+    return [*rest.table(), *dicomweb.table(settings), *ohif.table(settings)]
 
 
 class _HttpServer(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""The command line: `ithil serve`, `ithil check`, `ithil config check`, `ithil openapi`.
+"""The command line: `ithil serve`, `ithil check`, `ithil config check`, `ithil viewer install`, `ithil openapi`.
 
 Each command loads only what it needs, so that `--help` and `--version` answer at once.
 """
@@ -112,6 +112,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_configuration(config_check)
     config_check.set_defaults(run=_config_check)
 
+    viewer = commands.add_parser("viewer", help="the OHIF viewer that the server has at /ohif/")
+    viewer_commands = viewer.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    install = viewer_commands.add_parser(
+        "install",
+        help="fetch the viewer with npm and make it ready",
+        description="Fetch the OHIF viewer with npm and put what is served of it below the Python environment, or "
+        "into the folder that Ithil.OhifDirectory names. Does nothing if it is there. A running server sees it "
+        "at once.",
+        epilog=_CONFIGURATION,
+        formatter_class=raw,
+    )
+    _add_configuration(install)
+    install.add_argument(
+        "--package",
+        type=Path,
+        metavar="FILE",
+        help="the package as `npm pack` wrote it elsewhere; no npm then",
+    )
+    install.add_argument(
+        "--if-possible", action="store_true", help="say so and exit with 0 where it cannot be installed"
+    )
+    install.set_defaults(run=_viewer_install)
+
     openapi = commands.add_parser(
         "openapi",
         help="print the OpenAPI document of the REST API",
@@ -207,6 +230,28 @@ def _config_check(parsed: argparse.Namespace) -> int:
     status, text = config_check(parsed.config)
     print(text)
     return status
+
+
+def _viewer_install(parsed: argparse.Namespace) -> int:
+    from ithil.explorer.ohif.install import InstallError, install
+    from ithil.explorer.ohif.installation import default_directory
+    from ithil.settings import SettingsError, load
+
+    try:
+        settings = load(parsed.config)
+    except SettingsError as error:
+        print(f"ithil: {error}", file=sys.stderr)
+        return 2
+    try:
+        viewer = install(settings.ithil.ohif_directory or default_directory(), parsed.package)
+    except InstallError as error:
+        if parsed.if_possible:
+            print(f"ithil: no viewer at /ohif/: {error}", file=sys.stderr)
+            return 0
+        print(f"ithil: {error}", file=sys.stderr)
+        return 1
+    print(f"The OHIF viewer is in {viewer.folder}")
+    return 0
 
 
 def _openapi(_parsed: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.conformance import zips
+from tests.conformance import parts, zips
 from tests.conformance.line import ABSENT, Ask, Difference, Found
 from tests.servers.web import Answer
 
@@ -20,6 +20,7 @@ _VOLATILE = (
 _PORTS = {"HttpPort", "DicomPort"}
 _CHILDREN = {"Studies", "Series", "Instances"}  # Orthanc 1.13 sorts them, 1.10 does not
 _MD5_TAG = re.compile(r'"(\d+)-[0-9a-f]{32}"')
+_RETRIEVE_URL = "00081190"
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -50,6 +51,8 @@ def _header(answer: Answer, name: str) -> Any:
         return ABSENT
     if name == "etag" and _is_volatile(answer.body):
         return _MD5_TAG.sub(r'"\1-(md5)"', value)
+    if value.startswith("multipart/"):
+        return parts.without_boundary(value)
     return _stable(value)
 
 
@@ -66,13 +69,15 @@ def _stable(text: str) -> str:
 
 def _body(answer: Answer, ask: Ask) -> Any:
     kind = (answer.header("content-type") or "").partition(";")[0]
-    if kind in {"application/json", ""} and answer.body:
+    if kind in {"application/json", "application/dicom+json", ""} and answer.body:
         try:
             value = _stable_json(json.loads(answer.body))
         except ValueError:
             pass
         else:
             return sorted(value, key=_identity) if ask.unordered and isinstance(value, list) else value
+    if kind == "multipart/related":
+        return parts.parts(answer.header("content-type") or "", answer.body)
     if kind == "application/zip":
         return zips.content(answer.body)
     if kind == "application/dicom" or _NOT_TEXT.search(answer.body):
@@ -84,7 +89,12 @@ def _body(answer: Answer, ask: Ask) -> Any:
 
 
 def _identity(member: Any) -> str:
-    return str(member["ID"]) if isinstance(member, dict) and "ID" in member else repr(member)
+    if isinstance(member, dict):
+        if "ID" in member:
+            return str(member["ID"])
+        if _RETRIEVE_URL in member:  # a result of QIDO-RS
+            return str(member[_RETRIEVE_URL])
+    return repr(member)
 
 
 def _stable_json(value: Any, key: str = "") -> Any:

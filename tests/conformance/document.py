@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from ithil.app import every_route
 from ithil.http.routing import Router, split
-from ithil.rest.routes import table
 from ithil.settings.model import Settings
 from ithil.settings.option import Option, options_of
 from tests.conformance.c_store import ON_PURPOSE
@@ -54,7 +54,7 @@ def document() -> str:
 
 def ithil_routes() -> set[str]:
     """Ithil's routes as `METHOD /path/{}`, the names of parameters left out."""
-    return {_key(route.method, route.path) for route in table()}
+    return {_key(route.method, route.path) for route in every_route(Settings())}
 
 
 def orthanc_routes() -> Iterator[tuple[str, str, str]]:
@@ -102,7 +102,7 @@ def _route_row(method: str, path: str, ours: set[str]) -> str:
 
 def _only_leads_on(path: str) -> bool:
     """Whether a path is answered with the names that can follow, which takes no line in the table."""
-    found = Router(table()).match(split(_PLACE.sub("0", path)))
+    found = Router(every_route(Settings())).match(split(_PLACE.sub("0", path)))
     return found is not None and not found.node.routes
 
 

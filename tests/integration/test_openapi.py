@@ -21,8 +21,9 @@ from schemathesis.checks import content_type_conformance
 from tests.data.real import content_of
 from tests.servers.ithil import Ithil
 
+from ithil.app import every_route
 from ithil.rest.openapi import document
-from ithil.rest.routes import table
+from ithil.settings import Settings
 
 EXAMPLES = 4
 FILES = ("pydicom/CT_small.dcm", "pydicom/dicomdirtests/77654033/CT2/17106", "pydicom/rtplan.dcm")
@@ -38,7 +39,7 @@ LEFT_OUT = (
 
 schemathesis.openapi.media_type("application/dicom", strategies.binary(max_size=200))
 schemathesis.openapi.media_type("application/octet-stream", strategies.binary(max_size=200))
-schema = schemathesis.openapi.from_dict(document(table()))
+schema = schemathesis.openapi.from_dict(document(every_route(Settings())))
 for pattern in LEFT_OUT:
     schema = schema.exclude(path_regex=pattern)
 

@@ -17,8 +17,8 @@ from pydicom.datadict import tag_for_keyword
 from tests.servers.ithil import Ithil
 
 from ithil import cli
+from ithil.app import every_route
 from ithil.dicom.level import Level
-from ithil.rest.routes import table
 from ithil.settings.model import Settings
 from ithil.settings.option import options_of
 
@@ -69,7 +69,10 @@ NO_OPTIONS = {
     *("RetainLongitudinalModifiedDates", "RetainPatientCharacteristics", "RetainUIDs", "StudyInstanceUID"),
 }
 
-COMMANDS = (("serve",), ("check",), ("config",), ("config", "check"), ("openapi",))
+COMMANDS = (
+    *(("serve",), ("check",), ("config",), ("config", "check"), ("openapi",)),
+    *(("viewer",), ("viewer", "install")),
+)
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -136,7 +139,7 @@ def _mentions() -> Iterator[tuple[Path, tuple[str, ...], set[str]]]:
         for piece in [*code, *_spans(text)]:
             for arguments in _COMMAND.findall(piece):
                 words = arguments.split()
-                command = tuple(words[: 2 if words[0] == "config" else 1])
+                command = tuple(words[: 2 if words[0] in ("config", "viewer") else 1])
                 yield page, () if words[0].startswith("--") else command, set(_OPTION.findall(arguments))
 
 
@@ -154,7 +157,7 @@ def test_commands_and_options_are_on_a_page(capsys: pytest.CaptureFixture[str]) 
     for _, command, options in _mentions():
         documented.setdefault(command, set()).update(options)
     everywhere = "".join(page.read_text() for page in PROSE)
-    for command in ((), ("serve",), ("check",), ("config", "check")):
+    for command in ((), ("serve",), ("check",), ("config", "check"), ("viewer", "install")):
         assert command in documented
         for option in _options(_help(capsys, command)) - {"--help"}:
             assert option in documented[command] or f"`{option}`" in everywhere, (command, option)
@@ -204,7 +207,7 @@ def test_routes_are_on_a_page_of_the_guide() -> None:
         for level in (Level if "{level}" in path else (Level.PATIENT,))
     ]
     assert len(documented) == len(set(documented)), "a route is there twice"
-    there = {f"{route.method} {route.path.replace(':path}', '}')}" for route in table()}
+    there = {f"{route.method} {route.path.replace(':path}', '}')}" for route in every_route(Settings())}
     assert set(documented) == there
 
 

@@ -19,13 +19,16 @@ from typing import Any
 
 import orjson
 
-from ithil.archive import retrieve
+from ithil.archive import headers, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.errors import FileMissing, IndexUnavailable
 from ithil.archive.index import find as index
 from ithil.archive.index import find_rows as rows
+from ithil.archive.index import query_tags
 from ithil.archive.index import read as index_read
 from ithil.archive.index.find import Check, MomentCheck, Plan
+from ithil.archive.index.find_plan import plan as plan_of
+from ithil.archive.index.query_tags import QueryTag
 from ithil.archive.index.read import TagsOf
 from ithil.archive.index.statement import Row
 from ithil.archive.model import Attachment, Resource
@@ -39,6 +42,8 @@ BATCH = 500  # resources
 FILE_BATCH = 20  # resources whose files are opened before any of them is handed out
 WINDOW = 50_000  # internal ids that are held at a time
 _FIRST_WINDOW = 1_000  # of candidates that may turn out not to match
+_LEAST_WINDOW = 25
+_FEW = 2_000  # rows that are better looked up one by one than met on the way through all
 _ELEMENT_HEADER = 16  # bytes behind the offset of the pixel data that hold the header of its element
 
 
@@ -91,6 +96,14 @@ def ids(archive: Archive, query: Query, stop: Event | None = None) -> Iterator[l
         yield [by_key[key] for key in keys if key in by_key]
 
 
+def keys(archive: Archive, query: Query, stop: Event | None = None) -> Iterator[list[int]]:
+    """The internal ids of the resources that match, in batches of `BATCH` at most. Raises as `resources` does.
+
+    For what reads rows of its own, such as `find_attributes`.
+    """
+    return _matching(archive, query, _plan(archive, query), stop)
+
+
 def count(archive: Archive, query: Query, stop: Event | None = None) -> int:
     """How many resources match, whatever `since`, `limit` and `order` say. Raises as `resources` does."""
     everything = replace(query, since=0, limit=0, order=())
@@ -108,7 +121,13 @@ def _plan(archive: Archive, query: Query) -> Plan:
         raise BadQuery(f"A search can have {MOST_LABELS} labels")
     if any(level >= query.level for level, _ in query.parents):
         raise BadQuery("Only a resource of a level above can be the parent")
-    return index.plan(query, archive.index.dialect, archive.tags_of.main)
+    return plan_of(query, archive.index.dialect, archive.tags_of.main, lambda: _declared(archive))
+
+
+def _declared(archive: Archive) -> list[QueryTag]:
+    """The declared query tags as they are now: another process may have finished looking at what is stored."""
+    with archive.index.read() as session:
+        return query_tags.all_tags(session)
 
 
 def _rows(
@@ -144,7 +163,7 @@ def _matching(archive: Archive, query: Query, plan: Plan, stop: Event | None) ->
         batches = _candidates(archive, plan, skip, missing)
         skip = 0
     else:
-        batches = _checked(archive, plan)
+        batches = _checked(archive, plan, query.since + query.limit if query.limit else 0)
     for batch in batches:
         _go_on(stop)
         if skip:
@@ -160,18 +179,23 @@ def _matching(archive: Archive, query: Query, plan: Plan, stop: Event | None) ->
             return
 
 
-def _checked(archive: Archive, plan: Plan) -> Iterator[list[int]]:
-    size = FILE_BATCH if plan.file_checks else BATCH
-    for candidates in _candidates(archive, plan, 0, None, batch=size):
+def _checked(archive: Archive, plan: Plan, wanted: int) -> Iterator[list[int]]:
+    """Those candidates that match, in batches; `wanted` is how many will be drawn, 0 for all."""
+    size = FILE_BATCH if plan.opens_files else BATCH
+    # Most candidates match, so whoever wants few of them is not made to wait for many.
+    first = min(_FIRST_WINDOW, max(_LEAST_WINDOW, wanted + wanted // 4)) if wanted else _FIRST_WINDOW
+    for candidates in _candidates(archive, plan, 0, None, batch=size, first=first):
         yield _sift(archive, plan, candidates)
 
 
 def _candidates(
-    archive: Archive, plan: Plan, offset: int, limit: int | None, batch: int = BATCH
+    archive: Archive, plan: Plan, offset: int, limit: int | None, *, batch: int = BATCH, first: int = WINDOW
 ) -> Iterator[list[int]]:
-    """What the statement lets through, in batches."""
+    """What the statement lets through, in batches; `first` is how many it is asked for at first."""
     after = 0
-    size = WINDOW if plan.exact else _FIRST_WINDOW
+    size = first
+    if plan.order and plan.probe is not None:
+        _look_ahead(archive, plan, few_wanted=first < WINDOW or limit is not None)
     while limit is None or limit > 0:
         wanted = size if limit is None else min(size, limit)
         with archive.index.read() as session:
@@ -189,6 +213,16 @@ def _candidates(
         size = min(4 * size, WINDOW)
 
 
+def _look_ahead(archive: Archive, plan: Plan, *, few_wanted: bool) -> None:
+    """Decide whether to sort the few rows that can match, or to meet rows in order until enough have matched."""
+    with archive.index.read() as session:
+        few = plan.few(session, _FEW)
+    if few is not None:
+        plan.narrow(few)
+    elif few_wanted:
+        plan.walk()
+
+
 def _sift(archive: Archive, plan: Plan, keys: list[int]) -> list[int]:
     """Those of the candidates that match."""
     with archive.index.read() as session:
@@ -196,7 +230,7 @@ def _sift(archive: Archive, plan: Plan, keys: list[int]) -> list[int]:
             keys = _sift_rows(session, plan, keys)
         if plan.checks_below and keys:
             keys = [key for key in keys if _matches_below(session, plan, key)]
-        if not plan.file_checks or not keys:
+        if not plan.opens_files or not keys:
             return keys
         files = rows.first_instances(session, plan.level, index_read.keys_for(session, keys))
     return [key for key in keys if key in files and _matches_file(archive, plan, files[key])]
@@ -262,12 +296,21 @@ def _matches_below(session: Any, plan: Plan, key: int) -> bool:
 
 
 def _matches_file(archive: Archive, plan: Plan, instance: tuple[str, int | None, Attachment]) -> bool:
-    tags = frozenset(tag for tag, _ in plan.file_checks)
+    _, pixel_data_offset, file = instance
     try:
-        found = file_tags(archive, instance[2], instance[1], tags)
+        if plan.file_checks:
+            tags = frozenset(tag for tag, _ in plan.file_checks)
+            found = file_tags(archive, file, pixel_data_offset, tags)
+            if not all(tag in found and accept(found[tag]) for tag, accept in plan.file_checks):
+                return False
+        if not plan.sequence_checks:
+            return True
+        header = headers.read(archive, file, pixel_data_offset)
     except FileMissing:
         return False  # deleted in this moment, or lost: either way no reason to fail the whole search
-    return all(tag in found and accept(found[tag]) for tag, accept in plan.file_checks)
+    except DicomError:
+        return False
+    return all(holds(header) for holds in plan.sequence_checks)
 
 
 def file_tags(

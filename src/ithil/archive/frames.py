@@ -8,8 +8,10 @@ are being decoded share a budget (`DicomParserMemoryCapacity`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -30,6 +32,8 @@ from ithil.pixels.decode import Samples, decode_frame
 from ithil.pixels.description import PixelDescription, describe
 from ithil.pixels.errors import PixelError, UnsupportedPixels
 from ithil.pixels.frame_bytes import little_endian, read_frame
+
+T = TypeVar("T")
 
 MEGABYTE = 1024 * 1024
 DECODING_PATIENCE = 60.0  # seconds
@@ -112,23 +116,30 @@ def frame_ranges(pixels: StoredPixels, frame: int) -> list[tuple[int, int]]:
     return pixels.index.ranges(frame)
 
 
-def raw_pieces(archive: Archive, pixels: StoredPixels, frame: int) -> Iterator[bytes]:
+def raw_pieces(
+    archive: Archive, pixels: StoredPixels, frame: int, first: int = 0, last: int | None = None
+) -> Iterator[bytes]:
     """The bytes of a frame as they are stored, piece by piece, but native ones always in little endian.
 
-    Raises PixelError if there is no such frame.
+    With `first` and `last` (excluded; None: the end), offsets in the frame, only those between them. Raises
+    PixelError if there is no such frame.
     """
+    before = 0  # bytes of the frame that lie before a range
     for start, length in frame_ranges(pixels, frame):
-        for position in range(start, start + length, retrieve.PIECE):
-            end = min(position + retrieve.PIECE, start + length)
+        begin = start + max(first - before, 0)
+        stop = start + (length if last is None else min(last - before, length))
+        before += length
+        for position in range(begin, stop, retrieve.PIECE):
+            end = min(position + retrieve.PIECE, stop)
             if pixels.in_big_endian:
                 yield little_endian(
                     pixels.description,
                     pixels.index.start,
                     (position, end),
-                    lambda first, last: _read(archive, pixels, first, last),
+                    lambda low, high: read_part(archive, pixels, low, high),
                 )
             else:
-                yield _read(archive, pixels, position, end)
+                yield read_part(archive, pixels, position, end)
 
 
 def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
@@ -143,7 +154,7 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
         size = description.pixels * description.samples * max(description.bits_allocated // 8, 1)
         with _gate.share(size * _COPIES, _room(archive)):
             content = read_frame(
-                description, pixels.index, frame, lambda start, end: _read(archive, pixels, start, end)
+                description, pixels.index, frame, lambda start, end: read_part(archive, pixels, start, end)
             )
             samples = decode_frame(description, content)
         samples.flags.writeable = False
@@ -154,6 +165,25 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
     return _cache.get((pixels.file.uuid, frame), _capacity(archive), make, keep=keep)
 
 
+def shared(archive: Archive, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
+    """What `make` makes of frames, kept in the same memory as they are; `key` names what never changes.
+
+    `make` gives the result and the bytes that it takes. Raises what it raises.
+    """
+    return _cache.get(key, _capacity(archive), make)
+
+
+@contextmanager
+def room_to_show(archive: Archive, pixels: StoredPixels) -> Iterator[None]:
+    """Waits until there is memory for the pictures that are made of a decoded frame.
+
+    Raises CodedError (not enough memory, 503) if there is none in time.
+    """
+    description = pixels.description
+    with _gate.share(description.pixels * max(description.samples, 2) * _COPIES // 2, _room(archive)):
+        yield
+
+
 def _capacity(archive: Archive) -> int:
     return archive.settings.dicom_parser_cache_size * MEGABYTE
 
@@ -162,7 +192,8 @@ def _room(archive: Archive) -> int:
     return archive.settings.dicom_parser_memory_capacity * MEGABYTE
 
 
-def _read(archive: Archive, pixels: StoredPixels, start: int, end: int) -> bytes:
+def read_part(archive: Archive, pixels: StoredPixels, start: int, end: int) -> bytes:
+    """The bytes from one offset of the file (or of the inline pixel data) up to another, excluded."""
     if pixels.inline is not None:
         return pixels.inline[start:end]
     if pixels.file.uncompressed_size <= LARGEST_WHOLE_READ:

@@ -15,7 +15,7 @@ from ithil.archive.index import read as index
 from ithil.archive.model import Attachment
 from ithil.dicom import dataset
 from ithil.dicom.dataset import Dataset
-from ithil.dicom.encoding import ScanLimits
+from ithil.dicom.encoding import Buffer, ScanLimits
 from ithil.dicom.errors import DicomError
 
 BATCH = 200
@@ -30,7 +30,7 @@ def limits(archive: Archive) -> ScanLimits:
     )
 
 
-def parse(archive: Archive, content: bytes, *, whole: bool = False) -> Dataset:
+def parse(archive: Archive, content: Buffer, *, whole: bool = False) -> Dataset:
     """The elements of a file up to the pixel data, or with `whole` all of them. Raises DicomError."""
     return dataset.parse(
         content,

@@ -8,18 +8,19 @@ leaves at most a file that no row names, which `ithil check` finds.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from mmap import mmap
 
 from ithil import metrics
-from ithil.archive import clock, transcoding
+from ithil.archive import clock, query_tag_values, query_tags, transcoding
 from ithil.archive.archive import Archive
+from ithil.archive.compressing import compressed
 from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
 from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
-from ithil.archive.index.ingest import REPAIR, file_of
+from ithil.archive.index.ingest import REPAIR, NewInstance, file_of
+from ithil.archive.index.query_tags import Value
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, Provenance, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
@@ -27,7 +28,7 @@ from ithil.dicom.dataset import parse_span
 from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import frame_index
 from ithil.dicom.level import Level
-from ithil.dicom.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID
+from ithil.dicom.main_tags import SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from ithil.dicom.scan import NeedMoreData, Scan, ScanLimits, scan
 from ithil.metrics import Metric
 from ithil.pixels.errors import PixelError
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 SPOOL_SIZE = 128 * 1024  # bytes of an instance that are held in memory before they go to a file
 SMALL = 64 * 1024  # bytes up to which an instance is put together before it is scanned
-_PIECE = 1024 * 1024
 
 Buffer = bytes | bytearray | memoryview
 
@@ -53,6 +53,16 @@ class Announced:
     dataset_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An instance whose file is written, and which is to be added to the index once the file is durable."""
+
+    new: NewInstance
+    ids: tuple[str, str, str, str]
+    file: Attachment
+    needs_sync: bool
+
+
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
@@ -65,15 +75,26 @@ class Incoming:
         provenance: Provenance | None = None,
         overwrite: str | None = None,
         keep_syntax: bool = False,
+        study: str = "",
     ) -> None:
         """`announced` is what the sender says of a data set to which the caller made the file's start;
-        `overwrite` replaces the setting `OverwriteInstances`, `keep_syntax` puts `IngestTranscoding` aside.
+        `overwrite` replaces the setting `OverwriteInstances`, `keep_syntax` puts `IngestTranscoding` aside;
+        `study` is the Study Instance UID that the instance must have, "" for any.
 
         Raises ReadOnly if nothing may be stored.
         """
         if archive.settings.read_only:
             raise ReadOnly("The archive is read-only")
         self.size = 0
+        self.tags: Mapping[int, str] = {}
+        """What the header says of itself, its UIDs among it, as far as `commit` has read it."""
+        self.changed: tuple[int, ...] = ()
+        """Which of the UIDs `commit` had to change."""
+        self.prepared: Prepared | None = None
+        """What `prepare` has made, until it is committed."""
+        self._study = study
+        self._declared: query_tags.Declared  # as `_scan` has found it
+        self._query_values: tuple[Value, ...] = ()
         self._archive = archive
         self._origin = origin
         self._announced = announced
@@ -120,12 +141,16 @@ class Incoming:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.discard()
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None:
+            self._archive.storage.remove(prepared.file.uuid)
 
     def commit(self) -> StoreResult:
         """Store the instance durably.
 
         Raises DicomError for bytes that are no acceptable DICOM, MissingIdentifier for a data set without
-        its UIDs, StorageFull, StorageUnavailable or IndexUnavailable. Nothing is left behind then.
+        its UIDs, DataSetMismatch for one that is not what was announced, StorageFull, StorageUnavailable or
+        IndexUnavailable. Nothing is left behind then.
         """
         try:
             with metrics.timed(Metric.STORE_DICOM):
@@ -133,7 +158,33 @@ class Incoming:
         finally:
             self.discard()
 
+    def prepare(self) -> StoreResult | Prepared:
+        """Do all that comes before the commit, for `ingest_batch`; nothing is durable yet.
+
+        A result means that there is nothing left to do. Raises what `commit` raises; nothing is left then.
+        """
+        try:
+            return self._prepare(durable=False)
+        except BaseException:
+            self.discard()
+            raise
+
+    def settled(self) -> None:
+        """What was prepared is committed."""
+        self.prepared = None
+        self._archive.arrivals.were_known = False
+
+    def finish(self) -> StoreResult:
+        """Commit what is prepared and durable; raises what `commit` raises."""
+        prepared, self.prepared = self.prepared, None
+        assert prepared is not None
+        return self._add(prepared)
+
     def _commit(self) -> StoreResult:
+        done = self._prepare(durable=True)
+        return done if isinstance(done, StoreResult) else self.finish()
+
+    def _prepare(self, *, durable: bool) -> StoreResult | Prepared:
         archive, settings = self._archive, self._archive.settings
         scanned, frames = self._scan()
         if instance_ids(scanned.tags) is None:
@@ -144,9 +195,14 @@ class Incoming:
             or scanned.tags.get(SOP_INSTANCE_UID) != announced.sop_instance_uid
         ):
             raise DataSetMismatch("The data set is not of the announced SOP class and instance")
+        if self._study and scanned.tags.get(STUDY_INSTANCE_UID) != self._study:
+            raise DataSetMismatch("The data set is of another study")
         target = None if self._keep_syntax else transcoding.wanted_at_ingest(settings, scanned)
         if target is not None and self._transcode(target):
+            sent = scanned.tags.get(SOP_INSTANCE_UID)
             scanned, frames = self._scan()
+            if scanned.tags.get(SOP_INSTANCE_UID) != sent:
+                self.changed = (SOP_INSTANCE_UID,)
         ids = instance_ids(scanned.tags)
         assert ids is not None
         # If someone sends again what is here, asking first spares writing each file in vain.
@@ -154,7 +210,7 @@ class Incoming:
             archive.index.sync()  # it may have arrived by another way in this very moment
             return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
-        file, content = self._store_file()
+        file, content = self._store_file(durable=durable)
         new = new_instance(
             scanned,
             lambda: self._all_tags(head, scanned),
@@ -169,10 +225,20 @@ class Incoming:
             clock.now(),
             settings.stable_age,
         )
+        declared = self._declared
+        if declared.version is not None:
+            new.query_version = declared.version
+            new.query_values = self._query_values + query_tag_values.of_scan(scanned, declared.scanned)
+        prepared = Prepared(new, ids, file, needs_sync=not durable and content is None)
+        self.prepared = prepared
+        return prepared
+
+    def _add(self, prepared: Prepared) -> StoreResult:
+        archive, new, ids, file = self._archive, prepared.new, prepared.ids, prepared.file
         try:
-            added = archive.commits.submit(new)
+            added = query_tags.submit(archive, new, file)
             if not added and not self._has_file(ids):
-                added = archive.commits.submit(replace(new, overwrite=REPAIR))
+                added = query_tags.submit(archive, replace(new, overwrite=REPAIR), file)
             archive.index.sync()
         except CommitUncertain:
             raise  # a row may name the file
@@ -224,28 +290,32 @@ class Incoming:
 
     def _scan(self) -> tuple[Scan, bytes | None]:
         """The header of the instance and, for compressed pixel data, where its frames are."""
-        tags_of = self._archive.tags_of
+        declared = self._declared = query_tags.known(self._archive)
         if not self.size:
             raise DicomError("The file is empty")
         if self._writer is not None:
             # All tags at once, since the file cannot be looked at again when the parents turn out to be new.
             with self._writer.view() as view:
-                return self._look(view, tags_of.all)
-        if self.size > SMALL and len(self._pieces) > 1:
+                return self._look(view, declared.all)
+        if self.size > SMALL and len(self._pieces) > 1 and not declared.parsed:
             # The first piece holds the whole header of nearly every image.
             try:
-                found = self._header(self._pieces[0], tags_of.instance)
+                found = self._header(self._pieces[0], declared.instance)
                 if not found.is_encapsulated and found.end_of_pixel_data == self.size:
                     return found, None
             except NeedMoreData:
                 pass
         if len(self._pieces) > 1:
             self._pieces = [b"".join(self._pieces)]
-        return self._look(self._pieces[0], tags_of.instance)
+        return self._look(self._pieces[0], declared.instance)
 
     def _look(self, buffer: Buffer | mmap, wanted: frozenset[int]) -> tuple[Scan, bytes | None]:
         """Scan a whole instance, past the pixel data too if something follows it."""
         found = self._header(buffer, wanted)
+        if self._declared.parsed:
+            self._query_values = query_tag_values.of_file(
+                buffer, self._declared.parsed, self._limits, self._archive.default_encoding
+            )
         if not found.is_encapsulated:
             end, index = found.end_of_pixel_data, None
         else:
@@ -267,6 +337,7 @@ class Incoming:
             total_size=self.size,
             default_encoding=self._archive.default_encoding,
         )
+        self.tags = found.tags
         if found.truncated:
             raise DicomError("The file ends in the middle of an element")
         if not IDENTIFIERS.isdisjoint(found.too_long):
@@ -277,7 +348,7 @@ class Incoming:
         """The tags of all levels; `head` is the start of an instance that was scanned in memory."""
         return self._header(head, self._archive.tags_of.all).tags if head else scanned.tags
 
-    def _store_file(self) -> tuple[Attachment, bytes | None]:
+    def _store_file(self, *, durable: bool) -> tuple[Attachment, bytes | None]:
         """Write the file under a UUID; nothing of it is left if that fails.
 
         The second value is its content if the file is not durable and must go through the intake.
@@ -287,13 +358,15 @@ class Incoming:
         kind, stored_size, stored_md5 = compression.NONE, self.size, ""
         if self._archive.settings.storage_compression:
             kind = compression.ZLIB
-            writer, pieces, stored_size, stored_md5 = self._compressed(writer)
+            packed = compressed(self._archive.storage, self._pieces, writer, self.size)
+            writer, pieces, stored_size = packed.writer, packed.pieces, packed.size
+            stored_md5 = packed.md5 if self._md5 is not None else ""
         try:
             if writer is None:
                 writer = self._archive.storage.writer()
                 writer.write_all(pieces)
             by_intake = bool(pieces) and self._archive.intake.takes(stored_size)
-            writer.finish(durable=not by_intake)
+            writer.finish(durable=durable and not by_intake)
         except BaseException:
             if writer is not None:
                 writer.discard()
@@ -304,37 +377,6 @@ class Incoming:
             stored_md5 = md5
         file = Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, self.size, md5)
         return file, b"".join(pieces) if by_intake else None
-
-    def _compressed(self, plain: LocalWriter | None) -> tuple[LocalWriter | None, list[bytes], int, str]:
-        """The compressed form, in a file of its own if the plain one is in a file, otherwise in memory."""
-        md5 = hashlib.md5(usedforsecurity=False)
-        pieces: list[bytes] = []
-        writer = None if plain is None else self._archive.storage.writer()
-        stored_size = 0
-        try:
-            for piece in compression.compressed_pieces(self._plain_pieces(plain), self.size):
-                md5.update(piece)
-                stored_size += len(piece)
-                if writer is None:
-                    pieces.append(piece)
-                else:
-                    writer.write(piece)
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
-        finally:
-            if plain is not None:
-                plain.discard()
-        return writer, pieces, stored_size, md5.hexdigest() if self._md5 is not None else ""
-
-    def _plain_pieces(self, plain: LocalWriter | None) -> Iterator[Buffer]:
-        if plain is None:
-            yield from self._pieces
-            return
-        with plain.view() as view:
-            for start in range(0, len(view), _PIECE):
-                yield view[start : start + _PIECE]
 
 
 def store(

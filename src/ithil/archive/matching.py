@@ -16,7 +16,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ithil.dicom.dictionary import format_tag, tag_vr
+from ithil.archive import fuzzy
+from ithil.dicom.dictionary import format_tag, is_private, tag_vr
 from ithil.dicom.main_tags import normalise
 
 RANGE_VRS = frozenset({"DA", "TM", "DT"})
@@ -64,7 +65,26 @@ class Range:
     upper: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """A person's name that is like `text`, or that `literal` matches; see `fuzzy`."""
+
+    text: str
+    literal: Equal | OneOf | Wildcard
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Some item of the sequence in which all of these attributes match (sequence matching, PS3.4 C.2.2.2.6)."""
+
+    keys: tuple[tuple[int, Question], ...]
+
+
 Match = Equal | OneOf | Wildcard | Range
+"""What is asked of one text."""
+
+Question = Match | Fuzzy | Item
+"""What is asked of an attribute."""
 
 
 def parse(tag: int, text: str) -> Match | None:
@@ -82,7 +102,8 @@ def parse(tag: int, text: str) -> Match | None:
         lower, _, upper = text.partition("-")
         return Range(lower.strip() or None, upper.strip() or None)
     found = parse_text(text)
-    if isinstance(found, Wildcard) and vr not in WILDCARD_VRS:
+    # Of a private tag nobody knows here; what was declared of it decides (see `query_tags`).
+    if isinstance(found, Wildcard) and vr not in WILDCARD_VRS and not is_private(tag):
         raise BadMatch(f"Wildcards are not allowed on tag {format_tag(tag)}")
     return found
 
@@ -123,8 +144,11 @@ def fold(text: str) -> str:
 Accepts = Callable[[str], bool]
 
 
-def accepts(match: Match, *, case_sensitive: bool) -> Accepts:
+def accepts(match: Match | Fuzzy, *, case_sensitive: bool) -> Accepts:
     """A function that tells whether a value matches: the whole of it, or one of several values in it."""
+    if isinstance(match, Fuzzy):
+        literal, like = accepts(match.literal, case_sensitive=False), fuzzy.like(match.text)
+        return lambda value: literal(value) or any(map(like, value.split("\\")))
     form: Callable[[str], str] = str.strip if case_sensitive else fold
     test = _test(match, form)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, Flag, StrEnum, auto
 
-from ithil.archive.matching import Match, Range
+from ithil.archive.matching import Match, Question, Range
 from ithil.dicom.level import Level
 
 MOST_CONSTRAINTS = 100  # of each kind in one query; SQL has limits too
@@ -22,11 +22,11 @@ class Constraint:
     A tag of a level above the searched one is that of the resource above; one of a level below must match in
     some resource below, the same one for all such constraints. Tags that follow from what is stored
     (`ModalitiesInStudy`, `NumberOfStudyRelatedInstances` and their like) can be asked for as any other.
-    A tag that no level remembers is looked up in the file of one instance.
+    A tag that no level remembers is looked up in the file of one instance, and so are the items of a sequence.
     """
 
     tag: int
-    match: Match
+    match: Question
     case_sensitive: bool = False
 
 
@@ -90,7 +90,8 @@ class Query:
 
     Without `labels`, `NONE` asks for resources that have no label at all, if `labelled` says that labels are
     asked for; the other two ask for nothing then. `parents` are public ids of resources above. Resources come
-    in order of arrival unless `order` says otherwise. `limit` 0 means all.
+    in order of arrival, or with `newest_first` in the opposite one, unless `order` says otherwise. `limit` 0 means
+    all.
 
     `open_files` lets the search read stored files for tags that the index does not know; without it such a
     constraint matches nothing.
@@ -108,6 +109,7 @@ class Query:
     since: int = 0
     limit: int = 0
     open_files: bool = True
+    newest_first: bool = False
 
 
 class Part(Flag):

@@ -1,6 +1,7 @@
-"""Modalities and peers as they are at this moment: those of the configuration, with what was changed since.
+"""Modalities, peers and DICOMweb servers as they are now: those of the configuration, with what was changed since.
 
-Where changes are kept depends on `DicomModalitiesInDatabase` and `OrthancPeersInDatabase`. With them, a table
+Where changes are kept depends on `DicomModalitiesInDatabase`, `OrthancPeersInDatabase` and
+`DicomWeb.ServersInDatabase`. With them, a table
 of the index is all there is: the list in the configuration does not count, and changes hold for every server
 that shares the index. Without them, changes lie over the configuration in the memory that the processes of one
 host share, and are forgotten when the server stops, as in Orthanc.
@@ -26,11 +27,11 @@ from ithil.archive.index.statement import Session
 from ithil.error_codes import CodedError
 from ithil.settings import Modality, Settings
 from ithil.settings.option import WrongValue
-from ithil.settings.remotes import Peer, parse_modality, parse_peer
+from ithil.settings.remotes import Peer, parse_dicomweb_server, parse_modality, parse_peer
 from ithil.settings.runtime import RuntimeValues, TooLarge
 
 MOST = 10_000
-"""Modalities, or peers, that can be kept."""
+"""Remotes of one kind that can be kept."""
 
 LONGEST = 64 * 1024
 """Bytes of the JSON of one."""
@@ -169,6 +170,13 @@ PEERS: Directory[Peer] = Directory(
     parse_peer,
     lambda settings: settings.orthanc_peers,
     lambda settings: settings.orthanc_peers_in_database,
+)
+DICOMWEB_SERVERS: Directory[Peer] = Directory(
+    "dicomweb",
+    "DICOMweb server",
+    parse_dicomweb_server,
+    lambda settings: settings.dicom_web.servers,
+    lambda settings: settings.dicom_web.servers_in_database,
 )
 
 

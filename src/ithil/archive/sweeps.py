@@ -1,4 +1,5 @@
-"""The archive's periodic work: files reach the disk, resources become stable, files of deleted ones go.
+"""The archive's periodic work: files reach the disk, resources become stable and get their documents, files of
+deleted ones go.
 
 Every process runs this thread; the database sees to it that each thing happens once. A sweep that fails is
 tried again at the next turn, and says so in the log once, not at every turn.
@@ -10,7 +11,7 @@ import logging
 import threading
 import time
 
-from ithil.archive import clock, worklist
+from ithil.archive import change_feed, clock, series_documents, workitems, worklist
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 REMOVAL_DELAY = 1.0  # seconds that a file outlives its rows, for reads that have just asked the index
 REMOVAL_BATCH = 500
 LEASE_SECONDS = 30.0
+DOCUMENTS_SECONDS = 0.5  # how long a sweep builds the documents of series while other work may wait
 STOP_SECONDS = 10.0  # how long a sweep that hangs may hold up the end of the process
 
 
@@ -68,6 +70,7 @@ class Sweeper:
         self._owner = owner
         self._stopping = threading.Event()
         self._worklists_at = 0.0
+        self._documents = series_documents.Watch()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
@@ -104,4 +107,9 @@ class Sweeper:
         if time.monotonic() >= self._worklists_at:
             self._worklists_at = time.monotonic() + archive.settings.worklists.housekeeping_interval
             worklist.keep_house(archive)
-        return settled > 0 or removed >= REMOVAL_BATCH
+            change_feed.prune(archive, clock.now()[0])
+            workitems.keep_house(archive)
+        building = series_documents.keep_up(
+            archive, self._documents, self._owner, DOCUMENTS_SECONDS, self._stopping.is_set
+        )
+        return settled > 0 or building or removed >= REMOVAL_BATCH

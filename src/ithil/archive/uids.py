@@ -6,11 +6,15 @@ mended at the source. Then all of it is found.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from ithil.archive.archive import Archive
 from ithil.archive.index import tables as t
+from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
+from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.dicom.level import Level
 
 _STUDY = t.studies.c.study_instance_uid == sa.bindparam("study")
@@ -42,3 +46,31 @@ def public_ids(archive: Archive, study: str, series: str = "", instance: str = "
     used = dict(list(names.items())[:level])
     with archive.index.read() as session:
         return [public_id for (public_id,) in session.all(_STATEMENTS[level], used)]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An instance and its file; `pixel_data_offset` is None where the pixel data has no place in the file."""
+
+    id: str
+    transfer_syntax: str
+    pixel_data_offset: int | None
+    file: Attachment
+
+
+_i = t.instances.c
+_LOCATED = Statement(
+    sa.select(_i.public_id, _i.transfer_syntax_uid, _i.pixel_data_offset, *DICOM_FILE_COLUMNS)
+    .join_from(t.instances, t.series, t.series.c.id == _i.series)
+    .join(t.studies, t.studies.c.id == t.series.c.study)
+    .where(_INSTANCE, _SERIES, _STUDY)
+    .order_by(_i.id.desc())
+    .limit(1)
+)
+
+
+def locate(archive: Archive, study: str, series: str, instance: str) -> Located | None:
+    """The instance that the UIDs name, the newest if there are several; None if it is unknown."""
+    with archive.index.read() as session:
+        row = session.one(_LOCATED, {"study": study, "series": series, "instance": instance})
+    return None if row is None else Located(row[0], row[1], row[2], Attachment(DICOM_FILE, *row[3:]))

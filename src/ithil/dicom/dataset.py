@@ -175,11 +175,26 @@ def _parse_at(
     return result
 
 
-def parse_span(buffer: Buffer, start: int, end: int, *, implicit: bool, big_endian: bool) -> list[Element]:
-    """The elements between two offsets, such as one sequence that the scanner found."""
+def parse_span(
+    buffer: Buffer,
+    start: int,
+    end: int,
+    *,
+    implicit: bool,
+    big_endian: bool,
+    limits: ScanLimits = DEFAULT_LIMITS,
+    choice: str = "OW",
+    creators: dict[int, str] | None = None,
+) -> list[Element]:
+    """The elements between two offsets, such as one sequence that the scanner found.
+
+    `choice` is what US or SS is in implicit VR at this place, `creators` are the texts of the private creators
+    before it, by their tags.
+    """
     elements: list[Element] = []
-    parser = _Parser(buffer, BIG if big_endian else LITTLE, DEFAULT_LIMITS)
-    parser.run(start, end, implicit, elements, end)
+    parser = _Parser(buffer, BIG if big_endian else LITTLE, limits)
+    parser.choice = choice
+    parser.run(start, end, implicit, elements, end, creators=creators)
     return elements
 
 
@@ -200,13 +215,14 @@ class _Parser:
         elements: list[Element],
         size: int,
         stop: int | None = None,
+        creators: dict[int, str] | None = None,
     ) -> bool:
         """Appends to `elements` what lies between two offsets of the buffer, in a tree.
 
         Tells whether it ended at the element with the key `stop`.
         """
         order = self.order
-        level = _Level(end, implicit, elements, None, False)
+        level = _Level(end, implicit, elements, None, False, dict(creators or {}))
         stack = [level]
         try:
             for _ in range(self.limits.maximum_elements):

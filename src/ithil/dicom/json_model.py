@@ -23,6 +23,7 @@ from ithil.dicom.native_values import (
     CHARACTER_SET,
     MOST_NESTED,
     PIXEL_DATA,
+    PIXEL_DATA_TAGS,
     PIXEL_REPRESENTATION,
     BulkDataUri,
     fragments,
@@ -34,6 +35,7 @@ from ithil.dicom.native_values import (
     tags,
     texts,
     true_vr,
+    words,
 )
 from ithil.dicom.uids import transfer_syntax
 
@@ -54,13 +56,17 @@ def to_json(dataset: Dataset, bulk_data_uri: BulkDataUri | None = None) -> bytes
 
 def to_object(dataset: Dataset, bulk_data_uri: BulkDataUri | None = None) -> Json:
     """The same before it becomes text, for those who add to it or put several in an array."""
-    writer = _Writer(dataset, bulk_data_uri)
+    writer = JsonWriter(dataset, bulk_data_uri)
     inherited = charsets.decoder(None, dataset.default_encoding)
     return writer.data_set(dataset.elements, inherited, (), False, 0)
 
 
-class _Writer:
-    def __init__(self, dataset: Dataset, bulk_data_uri: BulkDataUri | None) -> None:
+class JsonWriter:
+    """Makes JSON of the data sets, items and attributes of one instance."""
+
+    def __init__(self, dataset: Dataset, bulk_data_uri: BulkDataUri | None, *, arrays: bool = False) -> None:
+        """With `arrays`, binary values but those of UN and pixel data are lists of numbers."""
+        self.arrays = arrays
         self.sign = dataset.sign
         self.encapsulated = transfer_syntax(dataset.transfer_syntax_uid).encapsulated
         self.default_encoding = dataset.default_encoding
@@ -71,48 +77,53 @@ class _Writer:
     ) -> Json:
         """One data set or item. The parser has bounded how deep items lie in each other."""
         decode = decoder_of(elements, inherited, self.default_encoding)
-        sign, bulk_data_uri = self.sign, self.bulk_data_uri
+        attribute = self.attribute
         result: Json = {}
         last, sorted_ = -1, True
         for element in elements:
-            tag, vr = element.tag, element.vr
+            tag = element.tag
             if is_group_length(tag):
                 continue
             if tag <= last:
                 sorted_ = False
             last = tag
-            if vr in _UNDECIDED:
-                vr = true_vr(element, signed)
-            if element.items is not None:
-                result[_name(tag)] = self._sequence(tag, element.items, decode, path, signed, depth)
-                continue
-            value = element.value
-            if vr == "SQ":
-                items = hidden_items(element, sign) if depth < MOST_NESTED else None
-                if items is not None:
-                    result[_name(tag)] = self._sequence(tag, items, decode, path, signed, depth + 1)
-                    continue
-                vr = "UN"
-            if bulk_data_uri is not None and (len(value) > BULK_DATA_SIZE or tag == PIXEL_DATA):
-                uri = bulk_data_uri((*path, tag), element)
-                if uri is not None:
-                    result[_name(tag)] = {"vr": vr, "BulkDataURI": uri}
-                    continue
-            if not value:
-                result[_name(tag)] = {"vr": vr}
-                continue
-            raw = bytes(value)
-            if vr in BINARY_VRS:
-                encapsulated = self.encapsulated and tag == PIXEL_DATA
-                plain = fragments(raw) if encapsulated else little_endian(vr, raw, sign)
-                inline = b64encode(plain).decode("ascii")
-                result[_name(tag)] = {"vr": vr, "InlineBinary": inline}
-                continue
+            result[name_of(tag)] = attribute(element, decode, path, signed, depth)
             if tag == PIXEL_REPRESENTATION:
-                signed = any(raw[:2])
-            values = ["ISO_IR 192"] if tag == CHARACTER_SET else _values(vr, raw, decode, sign)
-            result[_name(tag)] = {"vr": vr, "Value": values} if values else {"vr": vr}
+                signed = any(element.value[:2])
         return result if sorted_ else dict(sorted(result.items()))
+
+    def attribute(
+        self, element: Element, decode: Decoder, path: tuple[int, ...], signed: bool, depth: int
+    ) -> Json:
+        """What stands under the name of one element.
+
+        `path` leads to its data set, `signed` is what PixelRepresentation before it says.
+        """
+        tag, vr, value = element.tag, element.vr, element.value
+        if vr in _UNDECIDED:
+            vr = true_vr(element, signed)
+        if element.items is not None:
+            return self._sequence(tag, element.items, decode, path, signed, depth)
+        if vr == "SQ":
+            items = hidden_items(element, self.sign) if depth < MOST_NESTED else None
+            if items is not None:
+                return self._sequence(tag, items, decode, path, signed, depth + 1)
+            vr = "UN"
+        if self.bulk_data_uri is not None and (len(value) > BULK_DATA_SIZE or tag in PIXEL_DATA_TAGS):
+            uri = self.bulk_data_uri((*path, tag), element)
+            if uri is not None:
+                return {"vr": vr, "BulkDataURI": uri}
+        if not value:
+            return {"vr": vr}
+        raw = bytes(value)
+        if vr in BINARY_VRS:
+            if self.arrays and vr != "UN" and tag not in PIXEL_DATA_TAGS:
+                return {"vr": vr, "Value": _finite(words(vr, raw, self.sign))}
+            encapsulated = self.encapsulated and tag == PIXEL_DATA
+            plain = fragments(raw) if encapsulated else little_endian(vr, raw, self.sign)
+            return {"vr": vr, "InlineBinary": b64encode(plain).decode("ascii")}
+        values = ["ISO_IR 192"] if tag == CHARACTER_SET else _values(vr, raw, decode, self.sign)
+        return {"vr": vr, "Value": values} if values else {"vr": vr}
 
     def _sequence(
         self,
@@ -138,7 +149,8 @@ _UNDECIDED = frozenset({"UN", "OW"})
 
 
 @lru_cache(maxsize=16384)
-def _name(tag: int) -> str:
+def name_of(tag: int) -> str:
+    """The eight digits that name an attribute."""
     return f"{tag:08X}"
 
 
@@ -147,19 +159,40 @@ def _values(vr: str, raw: bytes, decode: Decoder, sign: str) -> list[Any]:
     if is_number(vr):
         found = numbers(vr, raw, sign)
         if vr == "FL" or vr == "FD":
-            return [number if isfinite(number) else _not_finite(number) for number in found]
+            return _finite(found)
         if vr == "UV" or vr == "SV":
             return [number if -_EXACT < number < _EXACT else str(number) for number in found]
         return found
     if vr == "AT":
         return list(tags(raw, sign))
     found_texts = texts(vr, raw, decode)
-    convert = _FROM_TEXT.get(vr)
+    convert = FROM_TEXT.get(vr)
     if convert is not None:
         return [convert(text) if text else None for text in found_texts]
     if "" in found_texts:
         return [text or None for text in found_texts]
     return found_texts
+
+
+def values_of_text(vr: str, text: str) -> list[Any]:
+    """What stands in `Value` of an attribute whose value is known as text, as `values.value_text` writes it."""
+    if not text:
+        return []
+    if vr in _ONE_TEXT:
+        return [text]
+    convert = FROM_TEXT.get(vr) or _NUMBERFROM_TEXT.get(vr)
+    if convert is None:
+        return [part.rstrip(" ") or None for part in text.split("\\")]
+    return [convert(part) if part else None for part in (part.strip(" ") for part in text.split("\\"))]
+
+
+def _finite(found: list[int] | list[float]) -> list[Any]:
+    return [_finite_number(number) if isfinite(number) else _not_finite(number) for number in found]
+
+
+def _finite_number(number: float) -> int | float:
+    """The same number, a whole one without a point, which is shorter and what Orthanc writes."""
+    return int(number) if -_EXACT < number < _EXACT and number == int(number) else number
 
 
 def _not_finite(number: float) -> str:
@@ -189,8 +222,15 @@ def _decimal(text: str) -> float | str:
         number = float(text) if "_" not in text and len(text) <= _LONGEST_NUMBER else float("nan")
     except ValueError:
         return text
-    return number if isfinite(number) else text
+    return _finite_number(number) if isfinite(number) else text
 
 
 _LONGEST_NUMBER = 64  # characters; DS has 16, and reading numbers takes time that grows with their square
-_FROM_TEXT: dict[str, Callable[[str], Any]] = {"PN": _person, "IS": _integer, "DS": _decimal}
+FROM_TEXT: dict[str, Callable[[str], Any]] = {"PN": _person, "IS": _integer, "DS": _decimal}
+"""What a text that is not empty becomes in JSON, by VR; in others it is the text."""
+_NUMBERFROM_TEXT: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), _integer),
+    **dict.fromkeys(("FD", "FL"), _decimal),
+    "AT": lambda text: text.replace(",", "").upper(),
+}
+_ONE_TEXT = frozenset({"LT", "ST", "UR", "UT"})

@@ -39,6 +39,8 @@ _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 _PALETTE_DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103})
 PIXEL_DATA = 0x7FE00010
+PIXEL_DATA_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+"""Pixel data of floating point numbers, of either size, and of integers; offered to a `BulkDataUri` always."""
 PIXEL_REPRESENTATION = 0x00280103
 CHARACTER_SET = 0x00080005
 MOST_NESTED = 64
@@ -107,6 +109,22 @@ def numbers(vr: str, raw: bytes, sign: str) -> list[int] | list[float]:
     code, size = _NUMBERS[vr]
     count = len(raw) // size
     return list(struct.unpack_from(f"{sign}{count}{code}", raw))
+
+
+def words(vr: str, raw: bytes, sign: str) -> list[int] | list[float]:
+    """The numbers that a binary value but one of UN consists of; bytes that do not make a whole one are dropped."""
+    code, size = _WORD_CODES[vr]
+    return list(struct.unpack_from(f"{sign}{len(raw) // size}{code}", raw))
+
+
+_WORD_CODES = {
+    "OB": ("B", 1),
+    "OD": ("d", 8),
+    "OF": ("f", 4),
+    "OL": ("I", 4),
+    "OV": ("Q", 8),
+    "OW": ("H", 2),
+}
 
 
 def tags(raw: bytes, sign: str) -> list[str]:

@@ -20,6 +20,7 @@ from ithil.dicom.native_values import (
     CHARACTER_SET,
     MOST_NESTED,
     PIXEL_DATA,
+    PIXEL_DATA_TAGS,
     PIXEL_REPRESENTATION,
     BulkDataUri,
     fragments,
@@ -34,11 +35,11 @@ from ithil.dicom.native_values import (
 )
 from ithil.dicom.uids import transfer_syntax
 
-_HEAD = (
+HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM" xml:space="preserve">'
 )
-_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 
 
@@ -50,7 +51,7 @@ def to_xml(dataset: Dataset, bulk_data_uri: BulkDataUri | None = None) -> bytes:
     """
     writer = _Writer(dataset, bulk_data_uri)
     writer.data_set(dataset.elements, charsets.decoder(None, dataset.default_encoding), (), False, 0)
-    return (_HEAD + "".join(writer.pieces) + "</NativeDicomModel>\n").encode("utf-8", "replace")
+    return (HEAD + "".join(writer.pieces) + "</NativeDicomModel>\n").encode("utf-8", "replace")
 
 
 class _Writer:
@@ -77,9 +78,9 @@ class _Writer:
                 if items is None:
                     vr = "UN"
             creator = element.private_creator
-            private = f' privateCreator="{_escaped(creator)}"' if creator else ""
-            name = _keyword(tag)
-            keyword = f' keyword="{_escaped(name)}"' if name else ""
+            private = f' privateCreator="{escaped(creator)}"' if creator else ""
+            name = keyword_of(tag)
+            keyword = f' keyword="{escaped(name)}"' if name else ""
             self.pieces.append(f'<DicomAttribute tag="{tag:08X}" vr="{vr}"{keyword}{private}>')
             if items is not None:
                 for number, item in enumerate(items):
@@ -94,10 +95,10 @@ class _Writer:
 
     def _value(self, element: Element, vr: str, decode: Decoder, path: tuple[int, ...]) -> None:
         tag, value = element.tag, element.value
-        if self.bulk_data_uri is not None and (len(value) > BULK_DATA_SIZE or tag == PIXEL_DATA):
+        if self.bulk_data_uri is not None and (len(value) > BULK_DATA_SIZE or tag in PIXEL_DATA_TAGS):
             uri = self.bulk_data_uri((*path, tag), element)
             if uri is not None:
-                self.pieces.append(f'<BulkData uri="{_escaped(uri)}"/>')
+                self.pieces.append(f'<BulkData uri="{escaped(uri)}"/>')
                 return
         if not value:
             return
@@ -112,21 +113,25 @@ class _Writer:
         else:
             found = ["ISO_IR 192"] if tag == CHARACTER_SET else _values(vr, raw, decode, self.sign)
             self.pieces += [
-                f'<Value number="{number}">{_escaped(text)}</Value>' for number, text in enumerate(found, 1)
+                f'<Value number="{number}">{escaped(text)}</Value>' for number, text in enumerate(found, 1)
             ]
 
     def _person(self, number: int, text: str) -> None:
-        """A person's name in its groups and parts, those that are not empty (PS3.5 6.2.1.1)."""
-        self.pieces.append(f'<PersonName number="{number}">')
-        for group, name in zip(_GROUPS, text.split("="), strict=False):
-            if not name.strip(" ^"):
-                continue
-            self.pieces.append(f"<{group}>")
-            for label, part in zip(_PARTS, name.split("^"), strict=False):
-                if part.strip(" "):
-                    self.pieces.append(f"<{label}>{_escaped(part.strip(' '))}</{label}>")
-            self.pieces.append(f"</{group}>")
-        self.pieces.append("</PersonName>")
+        self.pieces.append(f'<PersonName number="{number}">{person_groups(text)}</PersonName>')
+
+
+def person_groups(text: str) -> str:
+    """A person's name in its groups and parts, those that are not empty (PS3.5 6.2.1.1)."""
+    pieces = []
+    for group, name in zip(GROUPS, text.split("="), strict=False):
+        if not name.strip(" ^"):
+            continue
+        pieces.append(f"<{group}>")
+        for label, part in zip(_PARTS, name.split("^"), strict=False):
+            if part.strip(" "):
+                pieces.append(f"<{label}>{escaped(part.strip(' '))}</{label}>")
+        pieces.append(f"</{group}>")
+    return "".join(pieces)
 
 
 def _values(vr: str, raw: bytes, decode: Decoder, sign: str) -> list[str]:
@@ -136,7 +141,7 @@ def _values(vr: str, raw: bytes, decode: Decoder, sign: str) -> list[str]:
 
 
 @lru_cache(maxsize=16384)
-def _keyword(tag: int) -> str:
+def keyword_of(tag: int) -> str:
     """The keyword of a public tag of the standard, "" for others (PS3.19 A.1.5)."""
     if dictionary.is_private(tag):
         return ""
@@ -149,6 +154,6 @@ _PLAIN = re.compile("[ !#-%'-;=?-~\\xa0-\\ud7ff]*\\Z")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text for a value or an attribute; characters that XML 1.0 cannot hold become U+FFFD."""
     return text if _PLAIN.match(text) else _ILLEGAL.sub("\ufffd", text).translate(_ENTITIES)

@@ -9,10 +9,40 @@ from __future__ import annotations
 from dataclasses import replace
 from types import ModuleType
 
+from ithil.dicomweb import (
+    bulk_data,
+    capabilities,
+    change_feed,
+    delete,
+    extended_query_tags,
+    frames,
+    metadata,
+    qido,
+    rendered,
+    retrieve,
+    stow,
+    thumbnails,
+    ups,
+    wado_uri,
+)
 from ithil.http.routing import Route
 from ithil.settings import Settings
 
-AREAS: tuple[ModuleType, ...] = ()
+AREAS: tuple[ModuleType, ...] = (
+    bulk_data,
+    capabilities,
+    change_feed,
+    delete,
+    extended_query_tags,
+    frames,
+    metadata,
+    qido,
+    rendered,
+    retrieve,
+    stow,
+    thumbnails,
+    ups,
+)
 """The modules whose `routes()` are below the root."""
 
 
@@ -22,4 +52,8 @@ def table(settings: Settings) -> list[Route]:
     if not options.enable:
         return []
     root = "/" + options.root.strip("/")
-    return [replace(route, path=root + route.path) for area in AREAS for route in area.routes()]
+    routes = [replace(route, path=root + route.path) for area in AREAS for route in area.routes()]
+    routes += capabilities.options(root, routes)
+    if options.enable_wado:
+        routes += wado_uri.routes("/" + options.wado_root.strip("/"))
+    return routes

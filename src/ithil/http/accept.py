@@ -47,11 +47,12 @@ def parse_accept(header: str) -> list[MediaRange]:
     ranges = []
     for entry in _split(header[:LONGEST], ","):
         media_type, *rest = _split(entry, ";")
-        media_type = media_type.strip().lower()
+        # In the query of a URL a "+" that was not encoded has become a blank.
+        media_type = media_type.strip().lower().replace(" ", "+")
         parameters = {}
         for item in rest:
             name, _, value = item.partition("=")
-            parameters[name.strip().lower()] = value.strip().strip('"')
+            parameters[name.strip().lower()] = value.strip().strip('"').strip()
         quality = _quality(parameters.pop("q", "1"))
         if media_type and quality > 0:
             ranges.append(MediaRange(media_type, parameters, quality))

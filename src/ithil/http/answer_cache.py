@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ithil.http.answers import FilePart
 
 OVERHEAD = 1000  # bytes that an entry costs beside its body
 LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
@@ -19,13 +23,13 @@ LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
 class CachedAnswer:
     """The headers and the body of a 200 answer, ready to be sent any number of times.
 
-    With `file` the body is not kept here: it is the stored file of that UUID, which the archive keeps in a
-    cache of its own.
+    With `part` the body is not kept here: it lies in a stored file, which the archive keeps in a cache of its
+    own.
     """
 
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    file: str | None = None
+    part: FilePart | None = None
     head: bytes = field(init=False)  # status line and headers as they go over the wire
 
     def __post_init__(self) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ithil.error_codes import CodedError
 from ithil.http import errors
+from ithil.http.ranges import BadRange, content_range, range_header, requested_range
 from ithil.http.request import Request
 from ithil.http.xml import to_xml
 
@@ -29,12 +30,38 @@ _UNSAFE_IN_FILENAME = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """Bytes `start` to `end` (exclusive) of a stored file, read when the answer is sent."""
+    """Bytes `start` to `end` (exclusive) of a stored file, read when the answer is sent.
+
+    `before` and `after` go around them, such as what makes them a part of a multipart answer.
+    """
 
     attachment: Attachment
     start: int
     end: int
     raw: bool = False  # as on disk, maybe compressed
+    before: bytes = b""
+    after: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole."""
+        return len(self.before) + self.end - self.start + len(self.after)
+
+    def section(self, first: int, last: int) -> FilePart:
+        """What lies between two offsets in the whole, the second excluded."""
+        size, head = self.end - self.start, len(self.before)
+        start, end = min(max(first - head, 0), size), min(max(last - head, 0), size)
+        return replace(
+            self,
+            start=self.start + start,
+            end=self.start + end,
+            before=self.before[first:last],
+            after=self.after[max(first - head - size, 0) : max(last - head - size, 0)],
+        )
+
+    def framed(self, content: bytes) -> bytes:
+        """The whole, of which `content` has been read."""
+        return b"".join((self.before, content, self.after)) if self.before or self.after else content
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +90,7 @@ class Answer:
     def length(self) -> int | None:
         """Bytes of the body, None if they are not known beforehand."""
         if isinstance(self.body, FilePart):
-            return self.body.end - self.body.start
+            return self.body.length
         if isinstance(self.body, Stream):
             return self.body.length
         return len(self.body)
@@ -98,9 +125,10 @@ def missing() -> Answer:
 
 def failure(error: CodedError, request_method: str, path: str, *, described: bool) -> Answer:
     """The answer that tells about `error`; without a body if errors are not to be described."""
+    headers = {"Content-Range": f"bytes */{error.size}"} if isinstance(error, BadRange) else {}
     if not described:
-        return Answer(status=error.status)
-    return Answer(errors.describe(error, request_method, path), JSON, error.status)
+        return Answer(status=error.status, headers=headers)
+    return Answer(errors.describe(error, request_method, path), JSON, error.status, headers)
 
 
 def disposition(filename: str) -> dict[str, str]:
@@ -128,3 +156,33 @@ def not_modified(request: Request, tag: str) -> Answer | None:
     if "*" in known or tag.strip('"') in known:
         return Answer(status=304, headers={"ETag": tag})
     return None
+
+
+def part_of(
+    request: Request,
+    answer: Answer,
+    tag: str,
+    section: Callable[[int, int], Iterable[bytes]] | None = None,
+) -> Answer:
+    """The part of `answer` that the client asks for (206), or all of it if it does not (RFC 9110 14).
+
+    `tag` is the entity tag of the answer. `section` gives the bytes from one offset up to another of a body
+    that is a stream; a stream without it, or of unknown length, is always sent whole. Raises BadRange (416).
+    """
+    size, body = answer.length, answer.body
+    if size is None or (isinstance(body, Stream) and section is None):
+        return answer
+    answer.headers["Accept-Ranges"] = "bytes"
+    span = requested_range(range_header(request.headers, tag), size)
+    if span is None:
+        return answer
+    start, end = span
+    if isinstance(body, FilePart):
+        answer.body = body.section(start, end)
+    elif isinstance(body, bytes):
+        answer.body = body[start:end]
+    elif section is not None:
+        answer.body = Stream(iter(section(start, end)), end - start)
+    answer.status = 206
+    answer.headers["Content-Range"] = content_range(start, end, size)
+    return answer

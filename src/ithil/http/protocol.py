@@ -16,6 +16,9 @@ everything else, and while an earlier request of the connection is being answere
 While an upload is stored its connection is still read. The head of a next request is the most that comes of
 it: uvicorn puts that request in its queue, stops reading, and goes on when the upload has its answer.
 
+A request for a WebSocket is one only on a path that has any (`takes_channel` of the application); elsewhere,
+and from a client that does not know how to ask, it is an ordinary request.
+
 What escapes from the application is told in one line of the log. uvicorn would write the traceback with the
 exception's messages, which may quote a data set.
 """
@@ -35,7 +38,10 @@ LARGEST_HEAD = 64 * 1024
 """Bytes of request line and headers; browsers and proxies stay below 16 KB."""
 
 Client: TypeAlias = "tuple[str, int] | None"
-QuickAnswer = Callable[[bytes, Mapping[bytes, bytes], Client], "tuple[bytes, bytes] | None"]
+QuickAnswer = Callable[
+    [bytes, Mapping[bytes, bytes], Client], "tuple[bytes, list[bytes | memoryview]] | None"
+]
+TakesChannel = Callable[[bytes], bool]
 BeginUpload = Callable[[bytes, Mapping[bytes, bytes], Client], "QuickUpload | None"]
 
 
@@ -84,6 +90,25 @@ class FastHttpProtocol(HttpToolsProtocol):
         """A request begins, maybe in the packet that ended the one before."""
         self._arriving = True
         super().on_message_begin()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection away; it is not this protocol's to end any more."""
+        self._arriving = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        takes: TakesChannel | None = getattr(self.app, "takes_channel", None)
+        if takes is None or self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # an earlier answer would be written in between
+        return bool(super()._should_upgrade()) and takes(self.url)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing in the log: any stranger may ask for any protocol, and gets the answer without it."""
 
     def on_headers_complete(self) -> None:
         """The head is complete: answer at once or begin an upload, if possible, else make an ASGI request."""
@@ -181,10 +206,10 @@ class FastHttpProtocol(HttpToolsProtocol):
         answer = quick(self.url, headers, self.client)
         if answer is None:
             return False
-        head, body = answer
+        head, buffers = answer
         if self.server_state.default_headers:
             head = head[:-2] + self._default_lines() + b"\r\n"
-        self.transport.writelines([head, body])
+        self.transport.writelines([head, *buffers])
         self.on_response_complete()
         return True
 

@@ -8,6 +8,15 @@ from collections.abc import Mapping
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
 
+
+class BadRange(CodedError):
+    """A range behind the end: 416, with the size in `Content-Range` so that the client can ask again."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(codes.BAD_RANGE)
+        self.size = size
+
+
 _ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*\Z")
 
 
@@ -23,7 +32,7 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     """First byte and the one after the last, for content of `size` bytes; None for the whole content.
 
     A header that is not understood (another unit, several ranges) is passed over, as the standard allows.
-    Raises CodedError (416) for a range that begins behind the end.
+    Raises BadRange (416) for a range that begins behind the end.
     """
     match = _ONE_RANGE.match(header) if header else None
     if match is None or match.groups() == ("", ""):
@@ -36,5 +45,10 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None  # not a valid range at all
     if start >= end:
-        raise CodedError(codes.BAD_RANGE)
+        raise BadRange(size)
     return start, end
+
+
+def content_range(start: int, end: int, size: int) -> str:
+    """The value of `Content-Range` for the bytes `start` to `end` (excluded) of `size`."""
+    return f"bytes {start}-{end - 1}/{size}"

@@ -48,7 +48,7 @@ class Route:
     """One line of the table.
 
     Parameters:
-        method: GET, POST, PUT or DELETE.
+        method: GET, POST, PUT or DELETE; or OPTIONS, which is not among the methods that a path is said to have.
         path: segments between slashes; `{name}` takes any one segment, `{name:path}` as a last segment takes
             all that remain (none is not enough).
         handler: called with a `Request`; a plain function in a worker thread, or (with `streaming`) a
@@ -63,6 +63,8 @@ class Route:
         answers: the media types that the answer may have; JSON may be sent as XML as well.
         fails: HTTP statuses that are the route's own, beside those that any request may get.
         ranges: a part of the answer can be asked for (RFC 9110 14.2).
+        channel: what is done with a GET that asks for a WebSocket: a coroutine function, called with the request
+            and a `WebSocket`; the handler answers the others.
     """
 
     method: str
@@ -79,6 +81,7 @@ class Route:
     answers: str | tuple[str, ...] = JSON
     fails: tuple[int, ...] = ()
     ranges: bool = False
+    channel: Callable[..., Any] | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class Node:
     """A place in the trie: what the path so far offers, and how it can go on."""
 
     routes: dict[str, Route] = field(default_factory=dict)
+    options: Route | None = None
     children: dict[str, Node] = field(default_factory=dict)
     parameter: Node | None = None
     parameter_name: str = ""
@@ -144,6 +148,9 @@ class Router:
                 if node.parameter_name != name:
                     raise ValueError(f"{route.path}: {{{name}}} is {{{node.parameter_name}}} elsewhere")
                 node = node.parameter
+        if route.method == "OPTIONS" and node.options is None:
+            node.options = route
+            return
         if route.method not in METHODS or route.method in node.routes:
             raise ValueError(f"{route.method} {route.path} is unknown or there twice")
         node.routes[route.method] = route
@@ -158,7 +165,7 @@ class Router:
 
 def _descend(node: Node, segments: list[str], position: int, arguments: dict[str, str]) -> Node | None:
     if position == len(segments):
-        return node if node.routes or node.children else None
+        return node if node.routes or node.children or node.options else None
     segment = segments[position]
     child = node.children.get(segment)
     if child is not None:

@@ -9,11 +9,12 @@ opened once for its whole answer, which thus reaches its end even if the file is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from ithil.archive import retrieve
+from ithil.archive.frames import LARGEST_WHOLE_READ
 from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.body import Receive
 from ithil.http.context import Context
@@ -47,6 +48,9 @@ async def first_piece(context: Context, answer: Answer) -> bytes:
     body = answer.body
     if isinstance(body, FilePart):
         if _is_small(body):
+            known = None if body.raw else context.archive.cache.get(body.attachment.uuid)
+            if known is not None:  # then it is not worth a thread
+                return body.framed(known[body.start : body.end])
             return await context.in_thread(_read, context, body)
         body = answer.body = _stream_of(context, body)
     if isinstance(body, Stream):
@@ -120,13 +124,20 @@ def _is_small(part: FilePart) -> bool:
 
 
 def _stream_of(context: Context, part: FilePart) -> Stream:
-    pieces = retrieve.pieces(context.archive, part.attachment, part.start, part.end, raw=part.raw)
-    return Stream(pieces, part.end - part.start)
+    return Stream(_pieces_of(context, part), part.length)
+
+
+def _pieces_of(context: Context, part: FilePart) -> Iterator[bytes]:
+    yield part.before
+    yield from retrieve.pieces(context.archive, part.attachment, part.start, part.end, raw=part.raw)
+    yield part.after
 
 
 def _read(context: Context, part: FilePart) -> bytes:
     """The bytes of a small part."""
     archive, file = context.archive, part.attachment
     if part.raw:
-        return archive.storage.read(file.uuid, part.start, part.end)
-    return retrieve.read(archive, file, part.start, part.end)
+        return part.framed(archive.storage.read(file.uuid, part.start, part.end))
+    if file.uncompressed_size <= LARGEST_WHOLE_READ:  # to be kept, since one read costs less than two
+        return part.framed(retrieve.read(archive, file)[part.start : part.end])
+    return part.framed(retrieve.read(archive, file, part.start, part.end))

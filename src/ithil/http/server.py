@@ -4,6 +4,8 @@ The order of things, for each request: who is it (`access`), is the answer known
 which route (`routing`), then the handler, in a worker thread since it may wait for disk or database. Uploads
 alone stay on the event loop while their bytes arrive, and visit a thread to store them. Whatever a handler
 raises becomes one of Orthanc's errors; the connection and the server go on.
+
+A WebSocket begins as a request and is let in as one; then the channel of its route has it.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ithil import error_codes as codes
 from ithil import metrics
 from ithil.archive.archive import Archive
+from ithil.archive.frames import LARGEST_WHOLE_READ
 from ithil.archive.names import Names
 from ithil.error_codes import CodedError
 from ithil.http import answers, errors
@@ -27,16 +31,20 @@ from ithil.http.answer_cache import AnswerCache, CachedAnswer
 from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.body import Body, ClientGone, Receive, whole
 from ithil.http.context import MOST_THREADS, STREAM_THREADS, Context, ServerControl
+from ithil.http.cross_origin import CrossOrigin
+from ithil.http.handshake import channel_at, open_socket
 from ithil.http.multipart import MultipartReader, boundary_of
 from ithil.http.public_address import FORWARDING_HEADERS
 from ithil.http.quick_upload import QuickUpload, expected_size
 from ithil.http.request import Request, parse_query
 from ithil.http.routing import METHODS, Route, Router, split
 from ithil.http.sending import Send, first_piece, headers_of, send_answer
+from ithil.http.web_socket import WebSocket
 from ithil.metrics import Metric
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
+Buffer = bytes | memoryview
 
 CACHE_BYTES = 32 * 1024 * 1024
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
@@ -54,6 +62,7 @@ class HttpApp:
     def __init__(self, context: Context, access: AccessControl, cache_bytes: int = CACHE_BYTES) -> None:
         self.context = context
         self._access = access
+        self._origins = CrossOrigin(context.settings.ithil.allowed_origins)
         self._cache = AnswerCache(cache_bytes)
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
@@ -74,10 +83,22 @@ class HttpApp:
         self.context.streams.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await open_socket(self.context, self._access, self._origins, scope, WebSocket(receive, send))
+            return
         if scope["type"] != "http":
-            await _refuse_other_protocols(scope, receive, send)
+            await _live(scope, receive, send)
             return
         raw_headers = dict(scope["headers"])
+        if self._origins:
+            # Before anybody is let in: a browser asks without the credentials that it will send.
+            if scope["method"] == "OPTIONS":
+                preflight = self._origins.preflight(raw_headers)
+                if preflight is not None:
+                    await send({"type": "http.response.start", "status": 204, "headers": preflight})
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+            send = self._origins.adding(send, raw_headers.get(b"origin"))
         visitor = self._access.admit(scope, raw_headers)
         if visitor is None:
             refusal = Answer(status=401, headers={"WWW-Authenticate": CHALLENGE})
@@ -91,15 +112,15 @@ class HttpApp:
             key = _cache_key(url, raw_headers)
             known = self._known(key, version)
             if known is not None:
-                answer, content = known
+                answer, buffers = known
                 await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-                await send({"type": "http.response.body", "body": content})
+                await send({"type": "http.response.body", "body": b"".join(buffers)})
                 return
         await self._serve(scope, raw_headers, visitor, receive, send, key, version)
 
     def quick_answer(
         self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
-    ) -> tuple[bytes, bytes] | None:
+    ) -> tuple[bytes, list[Buffer]] | None:
         """Head and body of the answer to a GET as they go over the wire, if it is known already.
 
         For `protocol`, which asks before it makes an ASGI request. Everything that is decided for an
@@ -110,7 +131,16 @@ class HttpApp:
         ):
             return None
         known = self._known(_cache_key(url, headers), self._version())
-        return None if known is None else (known[0].head, known[1])
+        if known is None:
+            return None
+        head = known[0].head
+        if self._origins:
+            head = head[:-2] + self._origins.lines(headers.get(b"origin")) + b"\r\n"
+        return head, known[1]
+
+    def takes_channel(self, url: bytes) -> bool:
+        """Whether a GET of this request target may become a WebSocket; `protocol` asks."""
+        return channel_at(self.context, unquote(url.partition(b"?")[0].decode("latin-1"))) is not None
 
     def quick_upload(
         self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
@@ -124,7 +154,9 @@ class HttpApp:
         size = expected_size(headers) if route is not None else None
         if route is None or size is None or (self._body_limit and size > self._body_limit):
             return None
-        if headers.get(FETCH_SITE.encode()) == CROSS_SITE.encode():
+        if headers.get(FETCH_SITE.encode()) == CROSS_SITE.encode() or (
+            self._origins and b"origin" in headers
+        ):
             return None
         visitor = self._access.admit({"client": client}, headers)
         if visitor is None or not self._budget.take(size):
@@ -162,13 +194,16 @@ class HttpApp:
         version = archive.index.version()
         return None if version is None else (version, archive.runtime.version)
 
-    def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, bytes] | None:
-        """A kept answer and its body."""
+    def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, list[Buffer]] | None:
+        """A kept answer and its body, which is not copied."""
         cached = self._cache.get(key, version)
-        if cached is None or cached.file is None:
-            return None if cached is None else (cached, cached.body)
-        content = self.context.archive.cache.get(cached.file)
-        return None if content is None else (cached, content)
+        if cached is None or cached.part is None:
+            return None if cached is None else (cached, [cached.body])
+        part = cached.part
+        content = self.context.archive.cache.get(part.attachment.uuid)
+        if content is None:
+            return None
+        return cached, [part.before, memoryview(content)[part.start : part.end], part.after]
 
     async def _serve(
         self,
@@ -220,8 +255,15 @@ class HttpApp:
         found = self.router.match(segments)
         # No name has a NUL, and PostgreSQL does not take one in a question.
         if found is None or "\0" in request.path:
+            if request.method == "OPTIONS":
+                return answers.missing(), False
             raise CodedError(codes.UNKNOWN_RESOURCE)
-        if request.method != "GET" and request.headers.get(FETCH_SITE) == CROSS_SITE:
+        if request.method == "OPTIONS":
+            if found.node.options is None:
+                return answers.missing(), False
+            request.arguments = found.arguments
+            return await self._run(request, found.node.options, body.chunks()), False
+        if request.method != "GET" and self._is_foreign(request):
             raise CodedError(codes.FORBIDDEN_ACCESS, "A page of another site may not change anything here")
         request.arguments = found.arguments
         route = found.node.routes.get(request.method)
@@ -236,6 +278,12 @@ class HttpApp:
             if boundary is not None and request.method == "POST":
                 return await self._replay(request, route, body, boundary), False
             return await self._run(request, route, body.chunks()), False
+
+    def _is_foreign(self, request: Request) -> bool:
+        """Whether a page of another site sends this behind the back of its user."""
+        if request.headers.get(FETCH_SITE) != CROSS_SITE:
+            return False
+        return not self._origins.trusts(request.headers.get("origin", "").encode("latin-1"))
 
     async def _run(self, request: Request, route: Route, chunks: AsyncIterator[bytes]) -> Answer:
         if route.streaming:
@@ -259,14 +307,18 @@ class HttpApp:
             return
         if not isinstance(part, FilePart):
             self._cache.put(key, version, CachedAnswer(headers_of(answer), part))
-        elif not part.raw and part.end - part.start == part.attachment.uncompressed_size:
-            self._cache.put(key, version, CachedAnswer(headers_of(answer), b"", part.attachment.uuid))
+            return
+        # Other files are not kept as a whole if only a part of them is read.
+        whole = part.end - part.start == part.attachment.uncompressed_size
+        if not part.raw and (whole or part.attachment.uncompressed_size <= LARGEST_WHOLE_READ):
+            self._cache.put(key, version, CachedAnswer(headers_of(answer), b"", part))
 
 
 def _cache_key(url: bytes, headers: Mapping[bytes, bytes]) -> object:
     """What an answer that may be cached depends on beside the archive: also where the client sees this server."""
     get = headers.get
-    return (url, get(b"accept"), get(b"host"), *[get(name) for name in FORWARDING_HEADERS])
+    wanted = (get(b"accept"), get(b"accept-encoding"))
+    return (url, *wanted, get(b"host"), *[get(name) for name in FORWARDING_HEADERS])
 
 
 class _EarlyAnswer(Exception):
@@ -282,7 +334,7 @@ def _effective_method(method: str, headers: Mapping[str, str], query: Mapping[st
     if method == "HEAD":
         return "GET"
     if method == "OPTIONS":
-        raise _EarlyAnswer(answers.missing())
+        return method
     if method not in METHODS:
         raise _EarlyAnswer(Answer(status=400))
     override = headers.get("x-http-method-override")
@@ -299,15 +351,13 @@ def _text_headers(raw_headers: Mapping[bytes, bytes]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers.items()}
 
 
-async def _refuse_other_protocols(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer the events of a server's life; there are no web sockets here."""
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-    await send({"type": "websocket.close", "code": 1000})
+async def _live(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the events of a server's life; nothing else is known."""
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
 
 
 def create_app(

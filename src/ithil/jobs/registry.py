@@ -17,6 +17,7 @@ def kinds() -> dict[str, JobKind]:
     from ithil.jobs.kinds.archive import ArchiveKind
     from ithil.jobs.kinds.merge import MergeKind
     from ithil.jobs.kinds.modification import ModificationKind
+    from ithil.jobs.kinds.query_tags import ForgetQueryTagKind, IndexQueryTagsKind
     from ithil.jobs.kinds.split import SplitKind
 
     every: tuple[JobKind, ...] = (
@@ -24,5 +25,7 @@ def kinds() -> dict[str, JobKind]:
         ModificationKind(),
         SplitKind(),
         MergeKind(),
+        IndexQueryTagsKind(),
+        ForgetQueryTagKind(),
     )
     return {kind.name: kind for kind in every}

@@ -122,7 +122,7 @@ def describe(dataset: Dataset, *, pixel_tag: int = 0x7FE00010, pixel_vr: str = "
     Raises PixelError for a header that cannot be true or is too large, UnsupportedPixels for one that nothing
     here decodes.
     """
-    reader = _Reader(dataset.elements, dataset.sign)
+    reader = Reader(dataset.elements, dataset.sign)
     rows, columns = reader.integer(0x00280010, 0), reader.integer(0x00280011, 0)
     kind = _KINDS.get(pixel_tag, INTEGER)
     samples = reader.integer(0x00280002, 1)
@@ -145,7 +145,7 @@ def describe(dataset: Dataset, *, pixel_tag: int = 0x7FE00010, pixel_vr: str = "
     photometric = reader.text(0x00280004).upper() or ("RGB" if samples == 3 else "MONOCHROME2")
     signed = reader.integer(0x00280103, 0) == 1
     shared = _functional_group(dataset.find(_SHARED_GROUPS), dataset.sign)
-    values = _values(reader, shared[0] if shared else None, FrameValues())
+    values = read_values(reader, shared[0] if shared else None, FrameValues())
     per_frame = _functional_group(dataset.find(_GROUPS_OF_FRAMES), dataset.sign)
     return PixelDescription(
         syntax=transfer_syntax(dataset.transfer_syntax_uid),
@@ -163,15 +163,15 @@ def describe(dataset: Dataset, *, pixel_tag: int = 0x7FE00010, pixel_vr: str = "
         words=pixel_vr != "OB",
         values=values,
         per_frame=_of_frames(per_frame, values),
-        modality_lut=_first(_tables(dataset, 0x00283000, signed=signed)),
-        voi_luts=_tables(dataset, 0x00283010, signed=signed),
+        modality_lut=_first(read_tables(dataset, 0x00283000, signed=signed)),
+        voi_luts=read_tables(dataset, 0x00283010, signed=signed),
         palettes=_palettes(reader, signed=signed)
         if samples == 1 and photometric == "PALETTE COLOR" and kind == INTEGER
         else None,
     )
 
 
-class _Reader:
+class Reader:
     """Values of elements of one level, with defaults for what is absent or is no number."""
 
     def __init__(self, elements: list[Element], sign: str) -> None:
@@ -179,13 +179,16 @@ class _Reader:
         self.sign = sign
 
     def raw(self, tag: int) -> bytes:
+        """The bytes of an element, b"" if it is absent."""
         element = self._elements.get(tag)
         return bytes(element.value) if element is not None else b""
 
     def element(self, tag: int) -> Element | None:
+        """The element itself."""
         return self._elements.get(tag)
 
     def integer(self, tag: int, default: int) -> int:
+        """The first number of an element."""
         element = self._elements.get(tag)
         if element is None or not element.value:
             return default
@@ -193,6 +196,7 @@ class _Reader:
         return numbers[0] if numbers else default
 
     def text(self, tag: int) -> str:
+        """The text of an element that holds ASCII alone, 64 characters at most."""
         return self.raw(tag)[:64].decode("latin-1").strip(" \0")
 
     def floats(self, tag: int) -> list[float]:
@@ -203,6 +207,7 @@ class _Reader:
         return [_float(text) for text in texts.split("\\")[:MAXIMUM_VALUES]]
 
     def one_float(self, tag: int, default: float) -> float:
+        """The first decimal string of an element, if it is a finite number."""
         found = self.floats(tag)
         return found[0] if found and math.isfinite(found[0]) else default
 
@@ -242,13 +247,14 @@ def _group(elements: list[Element], sign: str) -> FrameValues | None:
             merged += element.items[0]
     if not merged:
         return None
-    return _values(_Reader(merged, sign), None, _UNSTATED)
+    return read_values(Reader(merged, sign), None, _UNSTATED)
 
 
 _UNSTATED = FrameValues(math.nan, math.nan, (), "")
 
 
-def _values(reader: _Reader, group: FrameValues | None, inherited: FrameValues) -> FrameValues:
+def read_values(reader: Reader, group: FrameValues | None, inherited: FrameValues) -> FrameValues:
+    """Slope, intercept and windows of a level; what it does not say is `inherited`, and `group` goes before it."""
     centers, widths = reader.floats(0x00281050), reader.floats(0x00281051)
     windows = tuple(
         Window(center, width)
@@ -284,20 +290,21 @@ def _of_frames(groups: list[FrameValues | None], inherited: FrameValues) -> tupl
     return tuple(result) if len(seen) > 1 or (seen and inherited not in seen) else ()
 
 
-def _tables(dataset: Dataset, tag: int, *, signed: bool) -> tuple[LookupTable, ...]:
+def read_tables(dataset: Dataset, tag: int, *, signed: bool) -> tuple[LookupTable, ...]:
+    """The lookup tables in the items of a sequence, eight at most. Raises PixelError."""
     sequence = dataset.find(tag)
     if sequence is None or not sequence.items:
         return ()
     found = []
     for item in sequence.items[:8]:
-        reader = _Reader(item, dataset.sign)
+        reader = Reader(item, dataset.sign)
         descriptor, data = reader.element(0x00283002), reader.element(0x00283006)
         if descriptor is not None and data is not None:
             found.append(read_table(bytes(descriptor.value), bytes(data.value), dataset.sign, signed=signed))
     return tuple(found)
 
 
-def _palettes(reader: _Reader, *, signed: bool) -> tuple[LookupTable, LookupTable, LookupTable]:
+def _palettes(reader: Reader, *, signed: bool) -> tuple[LookupTable, LookupTable, LookupTable]:
     red, green, blue = (
         read_palette(
             reader.raw(0x00281101 + colour),

@@ -52,12 +52,16 @@ def rendered(
     *,
     center: float | None = None,
     width: float | None = None,
+    function: str | None = None,
+    standard: bool = False,
 ) -> Picture:
     """A frame as it is meant to be seen: modality values (PS3.3 C.11.1) through a window (C.11.2).
 
     The window is the first one of the header (a functional group's before others), else its first VOI LUT,
-    else from the smallest value to the largest. `center` and `width` replace those of the header. Colour knows
-    no window. Raises PixelError.
+    else from the smallest value to the largest. `center` and `width` replace those of the header, and
+    `function` its VOI LUT Function, which is LINEAR where only a window is given. With `standard` shades are
+    rounded and windows have the half steps of the standard, without it both are as in Orthanc's REST API.
+    Colour knows no window. Raises PixelError.
     """
     if not description.is_monochrome:
         return _eight_bits(description, to_rgb(description, samples))
@@ -72,7 +76,11 @@ def rendered(
     else:
         window = values.windows[0] if values.windows else _full_window(description, to_modality, low, high)
         center, width = window.center if center is None else center, window.width if width is None else width
-        shown = _windowed(Window(center, width), "LINEAR" if wished else values.function)
+        function = function or ("LINEAR" if wished else values.function)
+        if standard and (values.windows or wished):
+            shown = _as_in_the_standard(Window(center, width), function)
+        else:
+            shown = _windowed(Window(center, width), function)
     return _turned(description, _shade(samples, low, high, lambda stored: shown(to_modality(stored))))
 
 
@@ -164,6 +172,17 @@ def _windowed(window: Window, function: str) -> Function:
         return lambda values: 255.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700, 700)))
     low = center - width / 2
     return lambda values: (values - low) * 255.0 / width
+
+
+def _as_in_the_standard(window: Window, function: str) -> Function:
+    """PS3.3 C.11.2.1.2 and .3 to the letter, with shades that are rounded."""
+    center, width = window.center, window.width
+    if function in ("SIGMOID", "LINEAR_EXACT"):
+        exact = _windowed(window, function)
+        return lambda values: exact(values) + 0.5
+    if width <= 1:
+        return lambda values: np.where(values > center - 0.5, 255.0, 0.0)
+    return lambda values: ((values - (center - 0.5)) / (width - 1) + 0.5) * 255.0 + 0.5
 
 
 def _looked_up(table: LookupTable) -> Function:

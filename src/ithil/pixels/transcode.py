@@ -57,7 +57,7 @@ MAXIMUM_OUTPUT = 2 << 30
 """Bytes of pixel data that are put together in memory."""
 
 # What is in the first is valid in the second as well, so that only the name has to change.
-_SAME_CODING = {
+SAME_CODING = {
     (JPEG_LOSSLESS_SV1, JPEG_LOSSLESS),
     (JPEG_BASELINE, JPEG_EXTENDED),
     (HTJ2K_RPCL, HTJ2K_LOSSLESS),
@@ -130,7 +130,7 @@ def _transcoded(source: _Source, target: TransferSyntax, quality: int) -> bytes:
             for _, piece in pieces(source.body, source.start, len(source.body), source.encoding, encoding)
         ]
         return _file(source, target, body)
-    if (source.syntax.uid, target.uid) in _SAME_CODING:
+    if (source.syntax.uid, target.uid) in SAME_CODING:
         return _file(source, target, [bytes(source.body[source.start :])])
     index = frame_index(source.body, source.found)
     header = pieces(source.body, source.start, source.header_end, source.encoding, encoding)
@@ -159,7 +159,7 @@ def _recoded(
     """Pixels that are decoded, encoded, or both."""
     if index.count < description.frames:
         raise PixelError("There are fewer frames than the header says")
-    before = _pixels_of(description)
+    before = decoded_pixels(description)
     encoding = Encoding(target.implicit, target.big_endian)
     if not target.encapsulated:
         if source.syntax.uid != uids.RLE:
@@ -206,8 +206,8 @@ def _parsed_header(source: _Source) -> Dataset:
     return Dataset(elements, source.syntax.uid, encoding.big_endian)
 
 
-def _pixels_of(description: PixelDescription) -> Pixels:
-    """What `_frames` gives, in the terms of the header."""
+def decoded_pixels(description: PixelDescription) -> Pixels:
+    """What decoding gives, in the terms of the header."""
     photometric = description.photometric
     uid = description.syntax.uid
     if description.samples == 3:
@@ -241,7 +241,7 @@ def _frames(source: _Source, description: PixelDescription, index: FrameIndex) -
         yield decode_frame(description, data)
 
 
-def _whole_cells(description: PixelDescription) -> PixelDescription:
+def whole_cells(description: PixelDescription) -> PixelDescription:
     """The same pixels, with what lies beside the stored bits: nothing of a pixel cell is lost."""
     return replace(
         description, bits_stored=description.bits_allocated, high_bit=description.bits_allocated - 1
@@ -249,7 +249,7 @@ def _whole_cells(description: PixelDescription) -> PixelDescription:
 
 
 def _coded(source: _Source, description: PixelDescription, index: FrameIndex, made: Plan) -> Iterator[bytes]:
-    decoded = description if made.lossy else _whole_cells(description)
+    decoded = description if made.lossy else whole_cells(description)
     total = 0
     for samples in _frames(source, decoded, index):
         frame = encode(samples, made)
@@ -267,7 +267,7 @@ def _native_value(
     if size * description.frames > MAXIMUM_OUTPUT:
         raise PixelError("The pixel data is too large")
     parts = []
-    for samples in _frames(source, _whole_cells(description), index):
+    for samples in _frames(source, whole_cells(description), index):
         if description.bits_allocated == 1:
             parts.append(samples.astype(np.uint8).tobytes())
             continue

@@ -22,10 +22,10 @@ from ithil.error_codes import CodedError
 from ithil.http import answers, json_body
 from ithil.http.answers import Answer, Stream
 from ithil.http.context import Context
+from ithil.http.job_requests import parse_job_fields, run_job
 from ithil.http.request import Request, boolean
 from ithil.http.routing import Parameter, Route
 from ithil.jobs.kinds import archive as kinds
-from ithil.rest.job_requests import parse_job_fields, run_job
 
 Result = Answer | Awaitable[Answer]
 Handler = Callable[[Request], Result]

@@ -16,13 +16,13 @@ from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer, FilePart
+from ithil.http.pieces import gathered
 from ithil.http.ranges import range_header, requested_range
 from ithil.http.request import Request, boolean
 from ithil.http.routing import Parameter, Route
 from ithil.rest.metadata import forbidden, resource_of, user_number
 from ithil.rest.resource_json import attachment_json
 from ithil.rest.revisions import expected_version, version_to_delete
-from ithil.rest.uploads import gathered
 
 Handler = Callable[[Request], Answer]
 Uploader = Callable[[Request, AsyncIterator[bytes]], Awaitable[Answer]]

@@ -63,6 +63,7 @@ a {{ color: LinkText; }}
 <pre><code>curl {credentials}--data-binary @image.dcm {url}/instances</code></pre>
 <h2>Look at it</h2>
 <ul>
+<li><a href="ohif/">The studies in the OHIF viewer</a></li>
 <li><a href="patients">Patients</a>, <a href="studies?expand">studies</a>, <a href="series">series</a>,
 <a href="instances">instances</a></li>
 <li><a href="changes">What changed</a>, <a href="statistics">statistics</a></li>

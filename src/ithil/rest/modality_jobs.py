@@ -11,12 +11,12 @@ from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.http import json_body
 from ithil.http.answers import Answer
+from ithil.http.job_requests import parse_job_fields, run_job
+from ithil.http.named_resources import MOST_RESOURCES, named
 from ithil.http.request import Request
 from ithil.http.routing import Field, Route
 from ithil.rest import modality_body as read
-from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.modalities import LOCAL_AET, TIMEOUT, modality_of
-from ithil.rest.named_resources import MOST_RESOURCES, named
 from ithil.services import retrieve_jobs, store_job
 from ithil.services.get_job import GET
 from ithil.services.modality_link import local_title

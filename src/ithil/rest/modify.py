@@ -12,13 +12,13 @@ from ithil.edit.apply import apply
 from ithil.edit.recipe import Recipe
 from ithil.error_codes import CodedError
 from ithil.http.answers import Answer
+from ithil.http.job_requests import run_job
 from ithil.http.request import Request
 from ithil.http.routing import Route
 from ithil.jobs.kinds import modification
 from ithil.jobs.kinds.edit_arguments import EditArguments
 from ithil.pixels.errors import PixelError
 from ithil.rest import modify_fields as fields
-from ithil.rest.job_requests import run_job
 from ithil.rest.modify_check import check_parents
 from ithil.rest.modify_fields import EditFields
 

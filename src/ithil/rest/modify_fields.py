@@ -14,9 +14,9 @@ from ithil.dicom.uids import TRANSFER_SYNTAXES
 from ithil.edit.recipe import PATIENT_NAME, Recipe, parse_anonymization, parse_modification
 from ithil.error_codes import CodedError
 from ithil.http import json_body
+from ithil.http.job_requests import JobFields, parse_job_fields
 from ithil.http.request import Request
 from ithil.jobs.kinds.edit_arguments import EditArguments
-from ithil.rest.job_requests import JobFields, parse_job_fields
 
 SERVER = f"Ithil {__version__}"
 

@@ -18,13 +18,13 @@ from ithil.edit.tag_path import TagPath, parse_path
 from ithil.edit.values import parse_value
 from ithil.error_codes import CodedError
 from ithil.http.answers import Answer
+from ithil.http.job_requests import run_job
 from ithil.http.request import Request
 from ithil.http.routing import Route
 from ithil.jobs.kinds.edit_arguments import EditArguments
 from ithil.jobs.kinds.merge import MERGE_STUDY
 from ithil.jobs.kinds.split import SPLIT_STUDY
 from ithil.rest import modify_fields as fields
-from ithil.rest.job_requests import run_job
 from ithil.rest.modify_fields import EditFields
 
 _MODULES = PATIENT | STUDY

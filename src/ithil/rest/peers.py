@@ -13,10 +13,10 @@ from ithil.archive.remotes import PEERS
 from ithil.error_codes import CodedError
 from ithil.http import answers, json_body
 from ithil.http.answers import Answer
+from ithil.http.job_requests import parse_job_fields, run_job
+from ithil.http.named_resources import named
 from ithil.http.request import Request, boolean
 from ithil.http.routing import Field, Parameter, Route, split
-from ithil.rest.job_requests import parse_job_fields, run_job
-from ithil.rest.named_resources import named
 from ithil.services import peers
 from ithil.services.peers import DICOM, PEER_STORE, PeerStoreWish, client_of, peer_json, peer_named
 from ithil.services.web_client import WebAnswer

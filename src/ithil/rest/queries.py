@@ -17,11 +17,11 @@ from ithil.dicom.values import value_text
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import TEXT, Answer
+from ithil.http.job_requests import parse_job_fields, run_job
 from ithil.http.request import Request, boolean
 from ithil.http.routing import Field, Parameter, Route, split
 from ithil.rest import modality_body as read
 from ithil.rest.find import body_format
-from ithil.rest.job_requests import parse_job_fields, run_job
 from ithil.rest.listing import listed
 from ithil.rest.modalities import TIMEOUT
 from ithil.rest.modality_find import parsed_answer

@@ -20,11 +20,11 @@ from ithil.dicom.level import Level
 from ithil.error_codes import CodedError
 from ithil.http import answers, json_body
 from ithil.http.answers import BINARY, Answer, Stream
+from ithil.http.job_requests import JobFields, run_job
 from ithil.http.json_body import Object
+from ithil.http.named_resources import MOST_RESOURCES, instances_below
 from ithil.http.request import Request, unsigned
 from ithil.http.routing import Field, Route
-from ithil.rest.job_requests import JobFields, run_job
-from ithil.rest.named_resources import MOST_RESOURCES, instances_below
 from ithil.services import transfer_jobs, transfer_plan
 from ithil.services.peers import client_of, peer_named, refused
 from ithil.services.transfer_jobs import PULL, PUSH, announced_from, is_id, number

@@ -10,7 +10,6 @@ nothing stays behind.
 from __future__ import annotations
 
 import tempfile
-import zlib
 from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import IO, Any
@@ -22,12 +21,10 @@ from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.context import Context
+from ithil.http.pieces import PIECE, gathered, gunzip
 from ithil.http.request import Request
 from ithil.http.routing import Route
 from ithil.rest.unzip import Bounds, is_zip, store_members
-
-PIECE = 1024 * 1024
-"""Bytes that are gathered before a worker thread is asked to write them; smaller bodies stay in memory."""
 
 HELD_BYTES = 3 * PIECE
 """Bytes of a body that are in memory at the same time."""
@@ -57,7 +54,10 @@ async def upload(request: Request, chunks: AsyncIterator[bytes]) -> Answer:
     """
     context = request.context
     if request.headers.get("content-encoding", "").strip().lower() == "gzip":
-        chunks = gunzip(context, chunks)
+        too_large = CodedError(
+            codes.BAD_FILE_FORMAT, "The uncompressed body is above MaximumFileSizeInArchiveMB"
+        )
+        chunks = gunzip(context, chunks, _member_limit(context), too_large)
     pieces = gathered(chunks)
     first = await anext(pieces, b"")
     second = await anext(pieces, b"")
@@ -90,54 +90,6 @@ def stored_json(result: StoreResult) -> dict[str, Any]:
         "Path": f"/instances/{result.instance}",
         "Status": str(result.status),
     }
-
-
-async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of at least `PIECE`, except the last."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size >= PIECE:
-            piece = b"".join(parts)
-            parts.clear()  # before the piece is used, so that nothing is held twice
-            size = 0
-            yield piece
-    if parts:
-        yield parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def gunzip(context: Context, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The content of a gzip file of one or more members (RFC 1952 2.2).
-
-    Raises CodedError (bad file format) for damaged or truncated data, and beyond
-    `MaximumFileSizeInArchiveMB`, however small the compressed body is.
-    """
-    limit = _member_limit(context)
-    decoder = zlib.decompressobj(31)
-    total = 0
-    async for chunk in chunks:
-        pending = chunk
-        while pending:
-            if decoder.eof:
-                decoder = zlib.decompressobj(31)
-            try:
-                content = await context.in_thread(decoder.decompress, pending, PIECE)
-            except zlib.error as error:
-                raise CodedError(codes.BAD_FILE_FORMAT, "The body is not valid gzip") from error
-            total += len(content)
-            if limit and total > limit:
-                raise CodedError(
-                    codes.BAD_FILE_FORMAT, "The uncompressed body is above MaximumFileSizeInArchiveMB"
-                )
-            if content:
-                yield content
-            pending = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-            if decoder.eof and not pending.strip(b"\0"):
-                break  # padding after the last member
-    if not decoder.eof:
-        raise CodedError(codes.BAD_FILE_FORMAT, "The gzip data ends too early")
 
 
 async def _store_stream(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 from ithil.settings import status as why
 from ithil.settings.option import boolean, choice, free_object, path, text
 
+_PUBLIC_PATH = re.compile(r"/?(?:[A-Za-z0-9._~%@-]+/)*[A-Za-z0-9._~%@-]*\Z")
+
 
 def _root(value: str) -> str:
     return "" if value.startswith("/") and value.endswith("/") else "a path that starts and ends with /"
+
+
+def _public_path(value: str) -> str:
+    return "" if _PUBLIC_PATH.match(value) else "a path like /archive/ohif/"
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,20 @@ class Ohif:
     """The OHIF viewer"""
 
     data_source: str = choice(
-        "DataSource", "dicom-web", ("dicom-web", "dicom-json"), "How it reads studies", why.NO_EXPLORER
+        "DataSource",
+        "dicom-web",
+        ("dicom-web", "dicom-json"),
+        "How it reads studies",
+        why.BY_DICOMWEB,
+        harmless=("dicom-web",),
     )
-    router_basename: str = text("RouterBasename", "/ohif/", "Its path", why.NO_EXPLORER)
-    user_configuration: Path | None = path("UserConfiguration", None, "Its configuration", why.NO_EXPLORER)
-    preload: bool | None = boolean("Preload", None, "Keep the studies' description", why.NO_EXPLORER)
+    router_basename: str = text(
+        "RouterBasename",
+        "/ohif/",
+        "The path that browsers see behind a proxy which does not tell",
+        check=_public_path,
+    )
+    user_configuration: Path | None = path(
+        "UserConfiguration", None, "A script that sets window.config, over what the server sets"
+    )
+    preload: bool | None = boolean("Preload", None, "Keep the studies' description", why.BY_DICOMWEB)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from ithil.settings.option import choice, integer, seconds, texts
+from ithil.settings.option import choice, integer, path, seconds, texts
 from ithil.settings.routing_rules import RoutingRule, routing_rules
 
 
@@ -15,6 +17,17 @@ def _network(value: str) -> str:
     except ValueError:
         return "an array of IP addresses or networks"
     return ""
+
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._~-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+
+
+def _origin(value: str) -> str:
+    if value == "*" or _ORIGIN.match(value):
+        return ""
+    return (
+        "an array of origins (scheme, host in lower case, and port if it has one, without a slash at the end)"
+    )
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,25 @@ class IthilSettings:
     )
     trusted_proxies: list[str] = texts(
         "TrustedProxies", [], "Addresses or networks whose Forwarded headers are believed", check=_network
+    )
+    ohif_directory: Path | None = path(
+        "OhifDirectory",
+        None,
+        "Folder of the OHIF viewer; one below the Python environment if absent",
+    )
+    allowed_origins: list[str] = texts(
+        "AllowedOrigins",
+        [],
+        "Web sites whose pages may use this server, such as https://viewer.example.org; * lets all of them read",
+        check=_origin,
+    )
+    workitem_retention_days: int = integer(
+        "WorkitemRetentionDays",
+        30,
+        "Days that workitems (UPS-RS) stay after they were completed or canceled; 0 for no limit",
+        0,
+        36500,
+        unit="days",
     )
     log_format: str = choice("LogFormat", "text", ("text", "json"), "Form of the log lines")
     sqlite_synchronous: str = choice(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ithil.settings.option import HONOURED, Context, Status, WrongValue, declare, strings
@@ -186,6 +186,38 @@ def parse_peer(value: Any, _warnings: list[str]) -> Peer:
     )
 
 
+DICOMWEB_FLAGS = {"HasDelete": False, "ChunkedTransfers": True, "HasWadoRsUniversalTransferSyntax": True}
+"""What is said of a DICOMweb server beside what is said of any, with the defaults."""
+
+_FLAG_WORDS = {"0": False, "false": False, "1": True, "true": True}
+
+
+def parse_dicomweb_server(value: Any, warnings: list[str]) -> Peer:
+    """A DICOMweb server from its array or object form: a peer whose properties are text, as Orthanc keeps them.
+
+    Raises `WrongValue`.
+    """
+    peer = parse_peer(value, warnings)
+    properties: dict[str, Any] = {}
+    for key, below in peer.properties.items():
+        if isinstance(below, bool):
+            below = "1" if below else "0"
+        elif isinstance(below, int):
+            below = str(below)
+        if not isinstance(below, str):
+            raise WrongValue(f'an object whose "{key[:64]}" is a string, a number, true or false')
+        if key in DICOMWEB_FLAGS and below not in _FLAG_WORDS:
+            raise WrongValue(f'an object whose "{key}" is true or false')
+        properties[key] = below
+    return replace(peer, properties=properties)
+
+
+def dicomweb_flag(server: Peer, key: str) -> bool:
+    """What a DICOMweb server is said to have, one of `DICOMWEB_FLAGS`."""
+    text = server.properties.get(key)
+    return DICOMWEB_FLAGS[key] if text is None else _FLAG_WORDS[text]
+
+
 def modalities(key: str, meaning: str, status: Status = HONOURED, **more: Any) -> Any:
     """The field of an option that names modalities."""
     return _remotes(key, "object of modalities", meaning, parse_modality, status, **more)
@@ -194,6 +226,11 @@ def modalities(key: str, meaning: str, status: Status = HONOURED, **more: Any) -
 def peers(key: str, meaning: str, status: Status = HONOURED, **more: Any) -> Any:
     """The field of an option that names HTTP servers."""
     return _remotes(key, "object of servers", meaning, parse_peer, status, **more)
+
+
+def dicomweb_servers(key: str, meaning: str, status: Status = HONOURED, **more: Any) -> Any:
+    """The field of an option that names DICOMweb servers."""
+    return _remotes(key, "object of servers", meaning, parse_dicomweb_server, status, **more)
 
 
 def header_values(value: Any, _context: Context) -> dict[str, str]:

@@ -20,11 +20,11 @@ from ithil.archive.archive import Archive
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer
+from ithil.http.job_requests import JobFields, parse_job_fields, run_job
 from ithil.http.request import Request
 from ithil.jobs import queue
 from ithil.jobs.engine import Engine
 from ithil.jobs.model import Job
-from ithil.rest.job_requests import JobFields, parse_job_fields, run_job
 
 _MOMENT = re.compile(r"\d{8}T\d{6}\.\d{6}")
 

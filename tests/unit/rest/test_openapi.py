@@ -13,10 +13,11 @@ import pytest
 from tests.unit.application import Client, MakeClient
 
 from ithil import cli
+from ithil.app import every_route
 from ithil.http.routing import Field, Parameter, Route, Router
 from ithil.rest.openapi import document
 from ithil.rest.openapi_kinds import KINDS
-from ithil.rest.routes import table
+from ithil.settings import Settings
 
 
 def handler(_request: object) -> None:
@@ -35,7 +36,9 @@ def test_each_route_is_there_once(client: Client) -> None:
     api = answer.json()
     assert api["openapi"] == "3.1.0"
     there = {f"{method.upper()} {path}" for path, methods in api["paths"].items() for method in methods}
-    assert there == {f"{route.method} {route.path.replace(':path}', '}')}" for route in table()}
+    assert there == {
+        f"{route.method} {route.path.replace(':path}', '}')}" for route in every_route(Settings())
+    }
     identifiers = [one["operationId"] for methods in api["paths"].values() for one in methods.values()]
     assert len(identifiers) == len(set(identifiers))
     for methods in api["paths"].values():
@@ -87,7 +90,7 @@ def test_what_a_line_says_wins_over_its_family() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.methods} {kind.path}")
 def test_every_family_has_members(kind: Any) -> None:
-    assert any(kind.fits(route) for route in table())
+    assert any(kind.fits(route) for route in every_route(Settings()))
 
 
 def test_a_read_only_server_does_not_describe_what_it_does_not_do(make_client: MakeClient) -> None:
@@ -103,7 +106,7 @@ def test_the_command_prints_the_same(client: Client, capsysbinary: pytest.Captur
 
 
 def test_the_router_still_takes_all_of_it() -> None:
-    assert len(Router(table()).routes) == len(table())
+    assert len(Router(every_route(Settings())).routes) == len(every_route(Settings()))
 
 
 class Page(HTMLParser):

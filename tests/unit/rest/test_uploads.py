@@ -17,7 +17,7 @@ from tests.unit.application import CT_INSTANCE, CT_PATIENT, CT_SERIES, CT_STUDY,
 
 from ithil.archive import ingest
 from ithil.archive.errors import IndexUnavailable, StorageFull
-from ithil.rest import uploads
+from ithil.http.pieces import PIECE
 
 
 def zipped(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -65,8 +65,8 @@ def test_the_type_of_the_body_does_not_matter(client: Client, ct: bytes) -> None
 
 
 def test_a_large_file_streams(client: Client, ct: bytes) -> None:
-    large = ct + b"\xfc\xff\xfc\xff" + b"OB\0\0" + (3 * uploads.PIECE).to_bytes(4, "little")
-    large += bytes(3 * uploads.PIECE)
+    large = ct + b"\xfc\xff\xfc\xff" + b"OB\0\0" + (3 * PIECE).to_bytes(4, "little")
+    large += bytes(3 * PIECE)
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(large), 100_000):
@@ -153,7 +153,7 @@ def test_a_zip_without_dicom(client: Client) -> None:
 
 
 def test_a_large_zip_is_spooled(client: Client, ct: bytes, mr: bytes) -> None:
-    body = zipped(("a", ct), ("b", bytes(3 * uploads.PIECE)), ("c", mr), compression=zipfile.ZIP_STORED)
+    body = zipped(("a", ct), ("b", bytes(3 * PIECE)), ("c", mr), compression=zipfile.ZIP_STORED)
     answer = client.post("/instances", content=body)
     assert [one["Status"] for one in answer.json()] == ["Success", "Success"]
 
@@ -241,9 +241,9 @@ def test_members_that_are_no_dicom_are_not_unpacked(make_client: MakeClient, ct:
     assert [one["ID"] for one in answer.json()] == [CT_INSTANCE]
 
 
-@pytest.mark.parametrize("start", [132, 132 + 2 * uploads.PIECE])
+@pytest.mark.parametrize("start", [132, 132 + 2 * PIECE])
 def test_members_without_preamble_are_stored(client: Client, ct: bytes, start: int) -> None:
-    padding = b"\xfc\xff\xfc\xffOB\0\0" + (2 * uploads.PIECE).to_bytes(4, "little") + bytes(2 * uploads.PIECE)
+    padding = b"\xfc\xff\xfc\xffOB\0\0" + (2 * PIECE).to_bytes(4, "little") + bytes(2 * PIECE)
     bare = ct[132:] + (padding if start > 132 else b"")
     answer = client.post("/instances", content=zipped(("bare", bare)))
     assert [one["ID"] for one in answer.json()] == [CT_INSTANCE]
@@ -394,7 +394,7 @@ def ask(client: Client, messages: list[dict[str, Any]], headers: list[tuple[byte
     return sent
 
 
-@pytest.mark.parametrize("size", [1000, 3 * uploads.PIECE])
+@pytest.mark.parametrize("size", [1000, 3 * PIECE])
 def test_a_client_that_leaves_leaves_nothing_behind(client: Client, ct: bytes, size: int) -> None:
     body = (ct + bytes(size))[:size]
     messages = [

@@ -3,6 +3,9 @@
 Readers (the REST route, plugins, the outbox) keep the last number they have seen. So a number must never
 become visible after a greater one: SQLite has one writer anyway, and in PostgreSQL a transaction takes a lock
 before it draws numbers and holds it until its commit.
+
+The log also feeds the change feed of DICOMweb (`index/change_feed.py`), which tells of instances that are gone too.
+Their entries stay, hidden from the readers of Orthanc's log, and so they do when that log is cleared.
 """
 
 from __future__ import annotations
@@ -20,8 +23,12 @@ from ithil.archive.index.statement import Session, Statement
 from ithil.archive.model import Change, Changes
 from ithil.dicom.level import Level
 
-HIDDEN = "Deleted"
-"""The kind that only internal readers see: Orthanc's log does not have it."""
+DELETED = "Deleted"
+GONE = "GoneInstance"
+"""What a `NewInstance` becomes when the instance is deleted or replaced."""
+
+HIDDEN = (DELETED, GONE)
+"""The kinds that only internal readers see: Orthanc's log does not have them."""
 
 
 _ADVISORY_LOCK = 0x17812  # PostgreSQL's lock of transactions that write to the change log
@@ -29,28 +36,40 @@ _ADVISORY_LOCK = 0x17812  # PostgreSQL's lock of transactions that write to the 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A change that is about to be logged; `resource` is the internal id, None if the row is gone."""
+    """A change that is about to be logged; `resource` is the internal id, None if the row is gone.
+
+    `uids` are the three UIDs of an instance that is gone, as a JSON array. `replaces` tells of a new
+    instance that it took the place of one with the same identifiers.
+    """
 
     kind: str
     level: Level
     resource: int | None
     public_id: str
+    uids: str | None = None
+    replaces: bool | None = None
 
 
 _c = t.changes.c
 _LOCK = Statement(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-_INSERT = Statement(
-    sa.insert(t.changes).values(
-        {name: sa.bindparam(name) for name in ("kind", "level", "resource", "public_id", "date")}
-    )
-)
-_NEWEST = Statement(sa.select(sa.func.max(_c.seq)).where(_c.kind != HIDDEN))
+_COLUMNS = ("kind", "level", "resource", "public_id", "date", "uids", "replaces")
+_INSERT = Statement(sa.insert(t.changes).values({name: sa.bindparam(name) for name in _COLUMNS}))
 _GREATEST = Statement(sa.select(sa.func.max(_c.seq)))
 
 # Clearing the log must not make readers believe that it starts anew: the last number is kept as a property.
 _CLEARED = "LastChangeBeforeClear"
-_CLEAR = Statement(sa.delete(t.changes))
+_OF_FEED = sa.or_(*(_c.kind == kind for kind in ("NewInstance", *HIDDEN)))
+_CLEAR = Statement(sa.delete(t.changes).where(sa.not_(sa.and_(_c.level == int(Level.INSTANCE), _OF_FEED))))
 _READ_CLEARED = Statement(sa.select(t.properties.c.value).where(t.properties.c.name == _CLEARED))
+_AFTER_CLEARED = _c.seq > sa.func.coalesce(
+    sa.select(sa.cast(t.properties.c.value, sa.BigInteger))
+    .where(t.properties.c.name == _CLEARED)
+    .scalar_subquery(),
+    0,
+)
+_SHOWN = (*(_c.kind != kind for kind in HIDDEN), _AFTER_CLEARED)
+# Looked for from the end, where it nearly always is the first row.
+_NEWEST = Statement(sa.select(_c.seq).where(*_SHOWN).order_by(_c.seq.desc()).limit(1))
 
 
 def _keep(insert: Callable[[Any], Any]) -> Any:
@@ -76,6 +95,8 @@ def record(session: Session, entries: Sequence[Entry], date: str) -> None:
                 "resource": entry.resource,
                 "public_id": entry.public_id,
                 "date": date,
+                "uids": entry.uids,
+                "replaces": entry.replaces,
             }
             for entry in entries
         ],
@@ -84,7 +105,7 @@ def record(session: Session, entries: Sequence[Entry], date: str) -> None:
 
 def _page(kinds: Sequence[str] | None, *, backwards: bool) -> Statement:
     query = sa.select(_c.seq, _c.kind, _c.level, _c.public_id, _c.date).limit(sa.bindparam("limit"))
-    query = query.where(_c.kind != HIDDEN)
+    query = query.where(*_SHOWN)
     if kinds is not None:
         query = query.where(sa.or_(sa.false(), *(_c.kind == kind for kind in kinds)))
     if backwards:
@@ -137,7 +158,7 @@ def page(
 def newest(session: Session) -> Changes:
     """The newest entry alone."""
     row = session.one(_NEWEST)
-    if row is None or row[0] is None:
+    if row is None:
         return Changes([], True, last_seq(session))
     return page(session, row[0] - 1, 1)
 
@@ -148,14 +169,15 @@ def last_seq(session: Session) -> int:
     Of those whose transactions are committed: the database's own sequence would also tell of numbers that
     have been drawn and cannot be seen yet, and a reader who goes on from there would miss them.
     """
-    row = session.one(_GREATEST)
-    if row is None or row[0] is None:
-        row = session.one(_READ_CLEARED)
-    return int(row[0]) if row else 0
+    greatest, cleared = session.one(_GREATEST), session.one(_READ_CLEARED)
+    return max(greatest[0] or 0 if greatest else 0, int(cleared[0]) if cleared else 0)
 
 
 def clear(session: Session) -> None:
-    """Forget all entries. Their numbers are not used again."""
+    """Forget all entries, as Orthanc's readers see it. Their numbers are not used again.
+
+    Those of new and deleted instances stay for the change feed, and are not shown any more.
+    """
     if session.dialect == "postgresql":
         session.run(_LOCK)
     session.run(_KEEP_CLEARED, {"value": str(last_seq(session))})

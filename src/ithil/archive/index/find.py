@@ -9,8 +9,8 @@ Statements are made once for each shape of a query (which tags, which kinds of m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,32 +18,17 @@ import orjson
 import sqlalchemy as sa
 
 from ithil.archive.index import tables as t
-from ithil.archive.index.find_columns import IN_STUDY, INSTANCE_AVAILABILITY, Form, Place, place_of
-from ithil.archive.index.find_compare import Certainty, compare
 from ithil.archive.index.find_conditions import (
-    Above,
-    Below,
     Compare,
     Condition,
-    Either,
-    HasMetadata,
-    InStudy,
-    Labelled,
-    Never,
+    Starts,
     conjunction,
 )
-from ithil.archive.index.find_order import OrderKey, order_keys
+from ithil.archive.index.find_order import OrderKey
 from ithil.archive.index.read import resource_select
 from ithil.archive.index.statement import Row, Session, Statement
-from ithil.archive.matching import Accepts, accepts
-from ithil.archive.query import (
-    BadQuery,
-    Constraint,
-    LabelsConstraint,
-    MetadataConstraint,
-    Moment,
-    Query,
-)
+from ithil.archive.matching import Accepts
+from ithil.archive.sequence_match import HoldsIn
 from ithil.dicom.level import Level
 
 _LAST_UPDATE = 7  # the number of the metadata that is a column
@@ -96,6 +81,20 @@ class MomentCheck:
         return self.upper is None or moment <= self.upper or moment.startswith(self.upper)
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A quick look for the few rows that can match, where the alternative is to meet all rows in some order.
+
+    The column `key` of the rows at `level` that satisfy `conditions` has the internal ids; the less it costs, the
+    smaller is `rank`.
+    """
+
+    level: Level
+    key: str
+    conditions: tuple[Condition, ...]
+    rank: int
+
+
 @dataclass(slots=True)
 class Plan:
     """How to answer a query on one database."""
@@ -109,7 +108,9 @@ class Plan:
     conditions_below: tuple[Condition, ...] = ()
     metadata_checks: list[tuple[int, Accepts]] = field(default_factory=list)
     file_checks: list[tuple[int, Accepts]] = field(default_factory=list)
+    sequence_checks: list[HoldsIn] = field(default_factory=list)  # of the headers of files
     order: tuple[OrderKey, ...] = ()
+    probe: Probe | None = None
     driven: bool = False  # an index finds the rows, so that going through all of them in order is no gain
 
     @property
@@ -120,7 +121,12 @@ class Plan:
     @property
     def exact(self) -> bool:
         """Whether the statement alone decides."""
-        return not (self.checks or self.checks_below or self.metadata_checks or self.file_checks)
+        return not (self.checks or self.checks_below or self.metadata_checks or self.opens_files)
+
+    @property
+    def opens_files(self) -> bool:
+        """Whether the file of one instance of each candidate is looked into."""
+        return bool(self.file_checks or self.sequence_checks)
 
     def window(self, session: Session, after: int, offset: int, limit: int) -> list[int]:
         """Internal ids of candidates behind `after`, in order; `after` is for queries without an order."""
@@ -129,6 +135,29 @@ class Plan:
         if after:
             values["after"] = after
         return [row[0] for row in session.all(_window(*shape), parameters(values, self.dialect))]
+
+    def few(self, session: Session, most: int) -> list[int] | None:
+        """Internal ids of the rows that satisfy `probe`; None if there are more than `most`."""
+        assert self.probe is not None
+        values = parameters({**self.values, "window": most + 1}, self.dialect)
+        found = session.all(_probe(self.dialect, self.probe), values)
+        return [row[0] for row in found] if len(found) <= most else None
+
+    def narrow(self, keys: list[int]) -> None:
+        """Look among the rows with these internal ids only."""
+        self.conditions.insert(0, Compare("id", "in", "narrowed"))
+        self.values["narrowed"] = keys
+        self.driven = True
+
+    def walk(self) -> None:
+        """Meet the rows in the order of the answer, for which SQLite has to be kept from the index of the probe."""
+        if self.probe is not None and self.dialect == "sqlite":
+            probed = self.probe.conditions
+            self.conditions = [
+                replace(each, passing=True) if isinstance(each, Compare) and each in probed else each
+                for each in self.conditions
+                if not (isinstance(each, Starts) and each in probed)
+            ]
 
     def rows(self, session: Session, after: int, offset: int, limit: int, *, whole: bool) -> list[Row]:
         """The same for queries without an order: rows of `resource_select`, or of internal and public id."""
@@ -168,6 +197,13 @@ def _window(
     return Statement(query.limit(sa.bindparam("window")).offset(sa.bindparam("offset")))
 
 
+@lru_cache(maxsize=64)
+def _probe(dialect: str, probe: Probe) -> Statement:
+    table = t.BY_LEVEL[probe.level]
+    query = sa.select(table.c[probe.key]).where(*conjunction(table, probe.conditions, dialect))
+    return Statement((query.distinct() if probe.key != "id" else query).limit(sa.bindparam("window")))
+
+
 @lru_cache(maxsize=256)
 def _rows(
     level: Level, dialect: str, conditions: tuple[Condition, ...], resumed: bool, whole: bool
@@ -187,157 +223,6 @@ def _count(level: Level, dialect: str, conditions: tuple[Condition, ...]) -> Sta
     return Statement(
         sa.select(sa.func.count()).select_from(table).where(*conjunction(table, conditions, dialect))
     )
-
-
-def plan(query: Query, dialect: str, main_tags: Mapping[Level, Sequence[int]]) -> Plan:
-    """The plan of a query. Raises BadQuery for an order that the index cannot give."""
-    made = Plan(query.level, dialect)
-    by_level: dict[Level, list[Condition]] = {level: [] for level in Level}
-    for number, constraint in enumerate(query.constraints):
-        _add_constraint(made, by_level, f"p{number}", constraint, main_tags, open_files=query.open_files)
-    for number, moment in enumerate(query.moments):
-        _add_moment(made, by_level, f"t{number}", moment, main_tags)
-    for number, about in enumerate(query.metadata):
-        _add_metadata(made, by_level[query.level], f"m{number}", about)
-    _add_labels(made, by_level[query.level], query)
-    for number, (level, public_id) in enumerate(query.parents):
-        by_level[level].append(Compare("public_id", "=", f"parent{number}"))
-        made.values[f"parent{number}"] = public_id
-        made.driven = True
-    _join_levels(made, by_level)
-    made.order = order_keys(query.order, query.level, main_tags)
-    return made
-
-
-def _join_levels(made: Plan, by_level: Mapping[Level, list[Condition]]) -> None:
-    """Make conditions on the levels above and below conditions on the rows of the searched one."""
-    above: tuple[Condition, ...] = ()
-    for level in list(Level)[: made.level]:
-        above = (*(_lifted(level, above)), *by_level[level])
-    below: tuple[Condition, ...] = ()
-    for level in reversed(list(Level)[made.level + 1 :]):
-        below = (*by_level[level], *((Below(level, below),) if below else ()))
-    made.conditions += [*_lifted(made.level, above), *by_level[made.level]]
-    if below:
-        made.conditions.append(Below(made.level, below))
-        made.conditions_below = below
-
-
-def _lifted(level: Level, above: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    return (Above(level, above),) if above else ()
-
-
-# -- tags ----------------------------------------------------------------------------------------------------
-
-
-def _add_constraint(
-    made: Plan,
-    by_level: Mapping[Level, list[Condition]],
-    name: str,
-    constraint: Constraint,
-    main_tags: Mapping[Level, Sequence[int]],
-    *,
-    open_files: bool,
-) -> None:
-    tag, match, case_sensitive = constraint.tag, constraint.match, constraint.case_sensitive
-    accept = accepts(match, case_sensitive=case_sensitive)
-    if tag == INSTANCE_AVAILABILITY:
-        if not accept("ONLINE"):
-            by_level[made.level].append(Never())
-        return
-    if tag in IN_STUDY:
-        column, of_instances = IN_STUDY[tag]
-        place = Place(Level.STUDY, column, Form.CODE, json="")
-        found = compare(place, "", match, name, case_sensitive=case_sensitive, dialect=made.dialect)
-        by_level[Level.STUDY] += [InStudy(condition, of_instances) for condition in found.conditions]
-        made.values |= found.values
-        return
-    known = place_of(tag, made.level, main_tags)
-    if known is None:
-        if open_files:
-            made.file_checks.append((tag, accept))
-        else:
-            by_level[made.level].append(Never())
-        return
-    key = f"{tag:08x}"
-    found = compare(known, key, match, name, case_sensitive=case_sensitive, dialect=made.dialect)
-    by_level[known.level] += found.conditions
-    made.values |= found.values
-    if found.certainty is not Certainty.ALWAYS:
-        check = Check(known.level, known.json, key, accept, found.certainty is Certainty.UNLESS_LOST)
-        (made.checks if known.level <= made.level else made.checks_below).append(check)
-    if known.indexed and known.level <= made.level:
-        made.driven = True
-
-
-def _add_moment(
-    made: Plan,
-    by_level: Mapping[Level, list[Condition]],
-    name: str,
-    moment: Moment,
-    main_tags: Mapping[Level, Sequence[int]],
-) -> None:
-    """The index finds the days; the time counts on the first and the last of them alone."""
-    place, of_time = (
-        place_of(moment.date, made.level, main_tags),
-        place_of(moment.time, made.level, main_tags),
-    )
-    if place is None or of_time is None or place.level != of_time.level or not place.json:
-        raise BadQuery("Date and time of a moment must be main tags of one level")
-    found = compare(
-        place, f"{moment.date:08x}", moment.dates, name, case_sensitive=True, dialect=made.dialect
-    )
-    by_level[place.level] += found.conditions
-    made.values |= found.values
-    dates, times = moment.dates, moment.times
-    check = MomentCheck(
-        place.level,
-        place.json,
-        f"{moment.date:08x}",
-        f"{moment.time:08x}",
-        None if dates.lower is None else dates.lower + (times.lower or ""),
-        None if dates.upper is None else dates.upper + (times.upper or ""),
-    )
-    (made.checks if place.level <= made.level else made.checks_below).append(check)
-    if place.indexed and place.level <= made.level:
-        made.driven = True
-
-
-# -- metadata and labels -------------------------------------------------------------------------------------
-
-
-def _add_metadata(made: Plan, conditions: list[Condition], name: str, about: MetadataConstraint) -> None:
-    accept = accepts(about.match, case_sensitive=about.case_sensitive)
-    if about.number == _LAST_UPDATE:
-        if made.level == Level.INSTANCE:
-            conditions.append(Never())
-            return
-        place = Place(made.level, "last_update", Form.RAW, json="")
-        found = compare(place, "", about.match, name, case_sensitive=True, dialect=made.dialect)
-        conditions += found.conditions
-        made.values |= found.values
-        return
-    place = Place(made.level, None, json="metadata")
-    found = compare(
-        place, str(about.number), about.match, name, case_sensitive=about.case_sensitive, dialect=made.dialect
-    )
-    conditions.append(Either(HasMetadata(made.level, about.number), found.conditions[0]))
-    made.values |= found.values
-    made.metadata_checks.append((about.number, accept))
-
-
-def _add_labels(made: Plan, conditions: list[Condition], query: Query) -> None:
-    labels = list(dict.fromkeys(query.labels))
-    if labels:
-        conditions.append(Labelled(made.level, query.labels_constraint.value))
-        made.values["labels"] = labels
-        if query.labels_constraint is LabelsConstraint.ALL:
-            made.values["label_count"] = len(labels)
-    elif query.labelled and query.labels_constraint is LabelsConstraint.NONE:
-        conditions.append(Labelled(made.level, "None", bare=True))
-
-
-# -- rows to check -------------------------------------------------------------------------------------------
 
 
 def parameters(values: Values, dialect: str) -> Values:

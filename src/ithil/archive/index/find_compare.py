@@ -14,8 +14,11 @@ from typing import Any
 
 import orjson
 
+from ithil.archive import fuzzy
 from ithil.archive.index.find_columns import Form, Place
 from ithil.archive.index.find_conditions import (
+    AllOf,
+    AnyOf,
     Compare,
     Condition,
     HasKey,
@@ -25,7 +28,7 @@ from ithil.archive.index.find_conditions import (
     glob_pattern,
     like_literal,
 )
-from ithil.archive.matching import Equal, Match, OneOf, Range, Wildcard, fold
+from ithil.archive.matching import Equal, Fuzzy, Match, OneOf, Range, Wildcard, fold
 from ithil.dicom.main_tags import normalise
 
 _LAST_CHARACTER = "\U0010ffff"
@@ -50,12 +53,14 @@ class Compared:
 
 
 def compare(
-    place: Place, key: str, match: Match, name: str, *, case_sensitive: bool, dialect: str
+    place: Place, key: str, match: Match | Fuzzy, name: str, *, case_sensitive: bool, dialect: str
 ) -> Compared:
     """The conditions for `key` of the JSON at `place`, or for its column.
 
     `name` begins the names of the parameters.
     """
+    if isinstance(match, Fuzzy):
+        return _fuzzy(place, key, match, name, dialect)
     if place.json and isinstance(match, Wildcard) and match.pattern == "*":
         return Compared((HasKey(place.json, key),))
     if place.column is None:
@@ -129,6 +134,24 @@ def _normalised(column: str, match: Match, name: str, case_sensitive: bool, dial
         conditions.append(Starts(column, name))
         values |= {f"{name}_from": prefix, f"{name}_to": prefix + _LAST_CHARACTER}
     return Compared(tuple(conditions), values, certainty)
+
+
+def _fuzzy(place: Place, key: str, match: Fuzzy, name: str, dialect: str) -> Compared:
+    """Candidates have a part of each word, or match literally."""
+    if place.column is None or place.form is not Form.NORM:
+        return Compared((HasKey(place.json, key),), {}, Certainty.NEVER)
+    values: dict[str, Any] = {}
+
+    def has(text: str) -> Condition:
+        parameter = f"{name}_{len(values)}"
+        values[parameter] = glob_pattern(f"*{text}*", dialect)
+        assert place.column is not None
+        return Compare(place.column, "glob", parameter)
+
+    words = fuzzy.words(match.text)[: fuzzy.MOST_WORDS]
+    like = AllOf(tuple(AnyOf(tuple(has(part) for part in fuzzy.parts(word))) for word in words))
+    literal = _normalised(place.column, match.literal, name, False, dialect)
+    return Compared((AnyOf((like, AllOf(literal.conditions))),), values | literal.values, Certainty.NEVER)
 
 
 def _certainty(text: str, case_sensitive: bool) -> Certainty:

@@ -51,19 +51,23 @@ def contains(column: sa.ColumnElement[Any], text: str) -> Sql:
 class Compare:
     """A column with the parameter `name`: `=`, `>=`, `<=`, `in`, or `glob` with a pattern of `glob_pattern`.
 
-    With `upper` the value counts in upper case (code strings, which are ASCII).
+    With `upper` the value counts in upper case (code strings, which are ASCII). With `passing` an index of the
+    column is left aside.
     """
 
     column: str
     operator: str
     name: str
     upper: bool = False
+    passing: bool = False
 
     def sql(self, table: Table, dialect: str) -> Sql:
         column: sa.ColumnElement[Any] = table.c[self.column]
         kind = column.type
         if self.upper:
             column = sa.func.upper(column)
+        if self.passing:
+            column = column.op("||")(sa.literal_column("''"))
         if self.operator == "in":
             return one_of(column, self.name, type(kind), dialect)
         value = sa.bindparam(self.name, type_=kind)
@@ -134,6 +138,26 @@ class Either:
 
     def sql(self, table: Table, dialect: str) -> Sql:
         return sa.or_(self.first.sql(table, dialect), self.second.sql(table, dialect))
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the conditions, of which there is one."""
+
+    conditions: tuple[Condition, ...]
+
+    def sql(self, table: Table, dialect: str) -> Sql:
+        return sa.or_(*conjunction(table, self.conditions, dialect))
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of the conditions, of which there is one."""
+
+    conditions: tuple[Condition, ...]
+
+    def sql(self, table: Table, dialect: str) -> Sql:
+        return sa.and_(*conjunction(table, self.conditions, dialect))
 
 
 @dataclass(frozen=True, slots=True)

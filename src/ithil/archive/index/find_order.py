@@ -87,6 +87,11 @@ class OrderKey:
         return value
 
 
+def newest_first(searched: Level) -> OrderKey:
+    """The key that turns the order of arrival round."""
+    return OrderKey(searched, searched, "id", descending=True)
+
+
 def order_keys(
     order: Sequence[Order], searched: Level, main_tags: Mapping[Level, Sequence[int]]
 ) -> tuple[OrderKey, ...]:

@@ -64,6 +64,26 @@ class GroupCommit(Generic[Item, Result]):
             raise mine.error
         return mine.result  # type: ignore[return-value]
 
+    def submit_all(self, items: Sequence[Item]) -> list[Result | BaseException]:
+        """Commit several items, in as few transactions as can be; what was made of each, or what it raised."""
+        mine: list[_Waiting[Item, Result]] = [_Waiting(item) for item in items]
+        if not mine:
+            return []
+        with self._lock:
+            self._queue += mine
+            leads = not self._busy
+            self._busy = True
+        for waiting in mine:
+            if not leads:
+                waiting.gate.acquire()
+            leads = False
+            if not waiting.done:
+                self._lead()
+        return [
+            waiting.error if waiting.error is not None else waiting.result  # type: ignore[misc]
+            for waiting in mine
+        ]
+
     def _lead(self) -> None:
         with self._lock:
             batch = self._queue[:MAXIMUM_BATCH]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ithil.archive.index import intake
+from ithil.archive.index import intake, query_tags
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
@@ -42,6 +42,14 @@ class NewInstance:
     date: str  # YYYYMMDDTHHMMSS, UTC
     arrived_at: float
     stable_at: float
+    query_values: tuple[query_tags.Value, ...] = ()  # what it has in declared query tags
+    query_version: str | None = None  # of the declarations that were gone by
+
+
+class DeclarationsChanged(Exception):
+    """Raised by a transaction with instances that went by declarations of query tags which are not the present
+    ones; nothing of it is done.
+    """
 
 
 @dataclass(slots=True)
@@ -82,10 +90,12 @@ class Batch:
         self._created: list[Entry] = []  # parents made for the instance at hand
         self._expecting: dict[int, str] = {}
         self._date = ""
+        self._query_versions: set[str | None] = set()
 
     def add(self, new: NewInstance) -> bool:
         """Add an instance; False if the archive has it already and the overwrite mode keeps what is there."""
         ids = self._parents(new)
+        replaces = None
         row = {**new.instance, "series": ids[Level.SERIES]}
         added = self._session.one(_INSERT[Level.INSTANCE], row)
         if added is None:
@@ -100,14 +110,19 @@ class Batch:
                 return True
             if new.overwrite == "Never" or (new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]):
                 return False
-            self._replace(instance, new, ids)
+            replaces = self._replace(instance, new, ids)
             added = self._session.one(_INSERT[Level.INSTANCE], row)
             if added is None:
                 raise Retry
         instance = added[0]
         if new.content is not None:
             intake.add(self._session, instance, row["file_uuid"], new.content)
-        self._entries.append(Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE]))
+        if new.query_values:
+            query_tags.put(self._session, new.query_values, (*ids, instance), new.arrived_at)
+        self._query_versions.add(new.query_version)
+        self._entries.append(
+            Entry("NewInstance", Level.INSTANCE, instance, new.public_ids[Level.INSTANCE], replaces=replaces)
+        )
         self._entries.extend(self._created)
         self._created = []
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
@@ -122,10 +137,11 @@ class Batch:
         for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
             for resource, growth in sorted(self._growth[level].items()):
                 values = _growth_values(resource, growth)
-                if not self._session.run(_GROW[level], values) and not self._session.run(
-                    _UNSETTLE[level], values
-                ):
+                row = self._session.one(_GROW[level], values) or self._session.one(_UNSETTLE[level], values)
+                if row is None:
                     raise Retry  # the parent was deleted by another process
+                if level == Level.PATIENT and self._query_versions - {row[0]}:
+                    raise DeclarationsChanged
         for resource, public_id in self._expecting.items():
             if self._session.one(_COMPLETE, {"series": resource}) is not None:
                 self._entries.append(Entry("CompletedSeries", Level.SERIES, resource, public_id))
@@ -187,19 +203,22 @@ class Batch:
             growth.uncompressed_size += new.instance["file_size"] - row[1]
         self._date = new.date
 
-    def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> None:
-        """Take away the stored instance for which `new` comes; its parents stay."""
+    def _replace(self, instance: int, new: NewInstance, ids: _Ids) -> bool | None:
+        """Take away the stored instance for which `new` comes; its parents stay.
+
+        Gives whether readers of the log may have seen the one that goes, or one before it.
+        """
         files = remove_instance(self._session, instance)
         # It may have come with this very batch; the log must not name what is not there.
-        self._entries = [
-            entry for entry in self._entries if (entry.level, entry.resource) != (Level.INSTANCE, instance)
-        ]
+        of_batch = [entry for entry in self._entries if _is_of(entry, instance)]
+        self._entries = [entry for entry in self._entries if not _is_of(entry, instance)]
         queue_files(self._session, files, new.arrived_at)
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             growth = self._grow(level, ids[level], new, 0)
             growth.instances -= 1
             growth.disk_size -= sum(file.compressed_size for file in files)
             growth.uncompressed_size -= sum(file.uncompressed_size for file in files)
+        return of_batch[0].replaces if of_batch else True
 
     def _grow(self, level: Level, resource: int, new: NewInstance, instances: int) -> _Growth:
         growth = self._growth[level].get(resource)
@@ -213,6 +232,10 @@ class Batch:
             growth.disk_size += new.instance["file_stored_size"]
             growth.uncompressed_size += new.instance["file_size"]
         return growth
+
+
+def _is_of(entry: Entry, instance: int) -> bool:
+    return entry.level == Level.INSTANCE and entry.resource == instance
 
 
 def _growth_values(resource: int, growth: _Growth) -> dict[str, Any]:
@@ -304,7 +327,9 @@ def _grow(level: Level, *, settled: bool) -> Statement:
         values["series_count"] = table.c.series_count + sa.bindparam("series")
     if level == Level.PATIENT:
         values["study_count"] = table.c.study_count + sa.bindparam("studies")
-    query = sa.update(table).where(table.c.id == sa.bindparam("resource")).values(values)
+    # The version comes with the last of these statements, for a statement of its own would cost a journey.
+    told = query_tags.VERSION if level == Level.PATIENT else table.c.id
+    query = sa.update(table).where(table.c.id == sa.bindparam("resource")).values(values).returning(told)
     return Statement(query if settled else query.where(table.c.stable_at.is_not(None)))
 
 

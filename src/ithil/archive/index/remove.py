@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from ithil.archive.index import intake
 from ithil.archive.index import tables as t
-from ithil.archive.index.changelog import Entry, record
+from ithil.archive.index.changelog import DELETED, GONE, Entry, record
 from ithil.archive.index.database import Retry
 from ithil.archive.index.statement import Session, Statement
 from ithil.archive.model import DICOM_FILE
@@ -54,6 +55,7 @@ class _Loss:
 def remove_instance(session: Session, instance: int) -> list[RemovedFile]:
     """Delete the row of one instance and all that hangs on it, without a look at its parents."""
     session.all(_LOCK[Level.INSTANCE], {"id": instance})  # nothing can be hung on it from now on
+    _keep_arrivals(session, [instance])
     files = _take_hangings(session, Level.INSTANCE, [instance])
     intake.drop(session, [instance])
     session.run(_DELETE[Level.INSTANCE], {"id": instance})
@@ -97,11 +99,12 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
     entries: list[Entry] = []
     for at in (Level.INSTANCE, Level.SERIES, Level.STUDY, Level.PATIENT):
         ids = [row[0] for row in gone[at]]
+        uids = _keep_arrivals(session, ids) if at == Level.INSTANCE else {}
         files += _take_hangings(session, at, ids)
         if at == Level.INSTANCE:
             intake.drop(session, ids)
         session.run_many(_DELETE[at], [{"id": one} for one in ids])
-        entries += [Entry("Deleted", at, None, row[1]) for row in gone[at]]
+        entries += [Entry(DELETED, at, None, row[1], uids.get(row[0])) for row in gone[at]]
     loss.disk_size = sum(file.compressed_size for file in files)
     loss.uncompressed_size = sum(file.uncompressed_size for file in files)
     if parent is not None:
@@ -156,8 +159,19 @@ def _descendants(
     return gone
 
 
+def _keep_arrivals(session: Session, ids: list[int]) -> dict[int, str]:
+    """Have the change feed remember the arrivals of instances that go now; gives their UIDs by internal id."""
+    found = {}
+    for instance in ids:
+        row = session.one(_UIDS, {"id": instance})
+        if row is not None:
+            found[instance] = orjson.dumps(row).decode()
+            session.run(_KEEP_ARRIVAL, {"instance": instance, "uids_of": found[instance]})
+    return found
+
+
 def _take_hangings(session: Session, level: Level, ids: list[int]) -> list[RemovedFile]:
-    """Delete attachments, metadata, labels and log entries of resources; gives the files."""
+    """Delete attachments, metadata, labels, values of query tags and log entries; gives the files."""
     files: list[RemovedFile] = []
     for resource in ids:
         values = {"level": int(level), "resource": resource}
@@ -166,6 +180,8 @@ def _take_hangings(session: Session, level: Level, ids: list[int]) -> list[Remov
         files.extend(RemovedFile(*row) for row in session.all(_ATTACHMENTS, values))
         for statement in _HANGINGS:
             session.run(statement, values)
+        if level == Level.INSTANCE:
+            session.run(_ERRORS, values)
     return files
 
 
@@ -268,7 +284,25 @@ _DICOM_FILE = Statement(
 )
 _HANGINGS = tuple(
     Statement(sa.delete(table).where(*_of(table)))
-    for table in (t.attachments, t.metadata, t.labels, t.changes)
+    for table in (t.attachments, t.metadata, t.labels, t.query_tag_values, t.changes)
+)
+_ERRORS = Statement(
+    sa.delete(t.query_tag_errors).where(t.query_tag_errors.c.instance == sa.bindparam("resource"))
+)
+_UIDS = Statement(
+    sa.select(t.studies.c.study_instance_uid, t.series.c.series_instance_uid, _i.sop_instance_uid)
+    .join_from(t.instances, t.series, _i.series == t.series.c.id)
+    .join(t.studies, t.series.c.study == t.studies.c.id)
+    .where(_i.id == sa.bindparam("id"))
+)
+_KEEP_ARRIVAL = Statement(
+    sa.update(t.changes)
+    .where(
+        t.changes.c.level == int(Level.INSTANCE),
+        t.changes.c.resource == sa.bindparam("instance"),
+        t.changes.c.kind == "NewInstance",
+    )
+    .values(kind=GONE, resource=sa.null(), uids=sa.bindparam("uids_of"))
 )
 _QUEUE = Statement(
     sa.insert(t.deleted_files).values(

@@ -198,6 +198,10 @@ changes = sa.Table(
     sa.Column("resource", Key),
     sa.Column("public_id", sa.Text, nullable=False),
     sa.Column("date", sa.Text, nullable=False),
+    # Of an instance that is gone: its three UIDs as a JSON array, for the change feed.
+    sa.Column("uids", sa.Text),
+    # Of a new instance: it took the place of one with the same identifiers.
+    sa.Column("replaces", sa.Boolean),
     sa.Index("ix_changes_resource", "level", "resource"),
     sqlite_autoincrement=True,  # a sequence number is never given twice, even after deletes
 )
@@ -387,6 +391,133 @@ leases = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("until", sa.Float, nullable=False),
+)
+
+# Tags that the operator has made searchable: see archive/query_tags.py.
+query_tags = sa.Table(
+    "query_tags",
+    schema,
+    sa.Column("key", Key, primary_key=True),
+    sa.Column("path", sa.Text, nullable=False, unique=True),  # GGGGEEEE, or several of them with dots
+    _text("private_creator"),
+    sa.Column("vr", sa.Text, nullable=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),  # the job that looks at what was stored before
+    sa.Column("created_at", sa.Float, nullable=False),
+    sqlite_autoincrement=True,  # values of a tag that was removed are never taken for those of another
+)
+
+# What resources have in those tags: number 0 is the whole value, and of several values each follows.
+query_tag_values = sa.Table(
+    "query_tag_values",
+    schema,
+    sa.Column("level", sa.SmallInteger, primary_key=True),
+    sa.Column("resource", Key, primary_key=True),
+    sa.Column("tag", Key, primary_key=True),
+    sa.Column("position", sa.SmallInteger, primary_key=True),
+    sa.Column("norm", sa.Text, nullable=False),  # without case and accents
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("number", sa.Float),  # of VRs that are numbers
+    sa.Index("ix_query_tag_values_norm", "tag", "norm"),
+    sqlite_with_rowid=False,  # one B-tree instead of two
+)
+
+# Instances whose value of such a tag could not be kept.
+query_tag_errors = sa.Table(
+    "query_tag_errors",
+    schema,
+    sa.Column("tag", Key, primary_key=True),
+    sa.Column("instance", Key, primary_key=True, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sa.Index(
+    "ix_query_tag_values_number",
+    query_tag_values.c.tag,
+    query_tag_values.c.number,
+    sqlite_where=query_tag_values.c.number.is_not(None),
+    postgresql_where=query_tag_values.c.number.is_not(None),
+)
+sa.Index(
+    "ix_changes_gone",
+    changes.c.seq,
+    sqlite_where=changes.c.resource.is_(None),
+    postgresql_where=changes.c.resource.is_(None),
+)
+
+# Unified procedure steps (PS3.4 CC): see archive/workitems.py.
+workitems = sa.Table(
+    "workitems",
+    schema,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    _text("readiness"),
+    _text("transaction_uid"),  # who claimed it knows this; it is never in `content`
+    _text("start"),  # ScheduledProcedureStepStartDateTime
+    sa.Column("patient_id_norm", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("study_instance_uid", sa.Text, nullable=False, server_default="", index=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float, index=True),  # NULL while it is not COMPLETED or CANCELED
+    sa.Column("content", sa.LargeBinary, nullable=False),  # DICOM JSON
+    sa.Index("ix_workitems_start", "start", "uid"),
+)
+
+# Who is told of what happens to a workitem.
+workitem_subscriptions = sa.Table(
+    "workitem_subscriptions",
+    schema,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("aetitle", sa.Text, primary_key=True, index=True),
+    sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Who is subscribed to each new workitem, or to those that a filter takes.
+worklist_subscriptions = sa.Table(
+    "worklist_subscriptions",
+    schema,
+    sa.Column("aetitle", sa.Text, primary_key=True),
+    sa.Column("filtered", sa.Boolean, primary_key=True),
+    sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("filter", sa.Text, nullable=False, server_default="[]"),  # JSON: pairs of key and value
+)
+
+# What happened to workitems, once for each subscriber, until it is too old; and how far each has read.
+workitem_events = sa.Table(
+    "workitem_events",
+    schema,
+    sa.Column("seq", Key, primary_key=True),
+    sa.Column("aetitle", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # DICOM JSON
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.Index("ix_workitem_events_aetitle", "aetitle", "seq"),
+    sqlite_autoincrement=True,
+)
+
+workitem_readers = sa.Table(
+    "workitem_readers",
+    schema,
+    sa.Column("aetitle", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+
+# The DICOM JSON of all instances of a series, compressed piece by piece: see archive/series_documents.py.
+series_documents = sa.Table(
+    "series_documents",
+    schema,
+    sa.Column("series", Key, sa.ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("piece", sa.Integer, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),  # of what the series held
+    sa.Column("root", sa.Text, nullable=False),  # with which the links in it begin
+    sa.Column("built_at", sa.Float, nullable=False, index=True),
+    sa.Column("checksum", sa.BigInteger, nullable=False),  # CRC-32 of the plain text
+    sa.Column("size", sa.BigInteger, nullable=False),  # bytes of the plain text
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
 for _table in (patients, studies, series):

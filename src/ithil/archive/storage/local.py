@@ -267,6 +267,14 @@ class LocalStorage:
         except OSError as error:
             raise refusal(error) from error
 
+    def sync_file(self, uuid: str) -> None:
+        """The same for one file; an error is told here, whoever else syncs. Raises StorageUnavailable."""
+        try:
+            if self.durable:
+                _sync_file(self.path(uuid))
+        except OSError as error:
+            raise refusal(error) from error
+
     def open(self, uuid: str) -> StoredFile:
         """Open a file for reading. Raises FileMissing, StorageUnavailable."""
         try:

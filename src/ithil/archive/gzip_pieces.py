@@ -1,0 +1,97 @@
+"""One gzip stream (RFC 1952) out of pieces that were compressed before.
+
+Several gzip members in a row are one stream too, but Chromium, Safari and httpx stop at the end of the first.
+So what is kept are pieces of a deflate stream (RFC 1951) that end at a byte and refer to nothing before them;
+header, end and checksum are put around any number of them. Only the checksum needs thought: that of two texts
+follows from those of each and the length of the second, by arithmetic of polynomials over GF(2).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_LEVEL = 6
+_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+_LAST_BLOCK = b"\x03\0"  # empty
+_POLYNOMIAL = 0xEDB88320  # of CRC-32, the bits in reverse
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A compressed text, and the checksum (CRC-32) and size in bytes of the plain one."""
+
+    deflated: bytes
+    checksum: int
+    size: int
+
+
+def compress(text: bytes, level: int = _LEVEL) -> Piece:
+    """A text as a piece; `level` from 1 (fast) to 9 (small)."""
+    deflater = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return Piece(deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH), zlib.crc32(text), len(text))
+
+
+def literal(text: bytes) -> Piece:
+    """A short text (less than 64 KB) as a piece that is not compressed."""
+    header = struct.pack("<BHH", 0, len(text), len(text) ^ 0xFFFF)
+    return Piece(header + text, zlib.crc32(text), len(text))
+
+
+def inflate(piece: Piece) -> bytes:
+    """The plain text of a piece that `compress` made. Raises ValueError if it is damaged."""
+    try:
+        text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece.deflated + _LAST_BLOCK, piece.size + 1)
+    except zlib.error:
+        raise ValueError("a compressed piece cannot be inflated") from None
+    if len(text) != piece.size or zlib.crc32(text) != piece.checksum:
+        raise ValueError("a compressed piece does not hold what it should")
+    return text
+
+
+def stream(pieces: Iterable[Piece]) -> Iterator[bytes]:
+    """The gzip stream of the texts of the pieces, one after the other."""
+    yield _HEADER
+    checksum = size = 0
+    for piece in pieces:
+        yield piece.deflated
+        checksum = combined(checksum, piece.checksum, piece.size)
+        size += piece.size
+    yield _LAST_BLOCK + struct.pack("<II", checksum, size & 0xFFFFFFFF)
+
+
+def combined(first: int, second: int, size: int) -> int:
+    """The CRC-32 of two texts in a row, from that of each and the size of the second in bytes."""
+    return _product(_shift(size), first) ^ second
+
+
+@lru_cache(maxsize=1024)
+def _shift(size: int) -> int:
+    """What `size` zero bytes do to a checksum: x to the power of 8 * size, modulo the polynomial."""
+    result, square = 1 << 31, _product(1 << 30, 1 << 30)  # 1, and x^2
+    square = _product(square, square)
+    square = _product(square, square)  # x^8
+    while size:
+        if size & 1:
+            result = _product(square, result)
+        square = _product(square, square)
+        size >>= 1
+    return result
+
+
+def _product(one: int, other: int) -> int:
+    """The product of two polynomials modulo that of CRC-32; the highest bit is the lowest power."""
+    result = 0
+    bit = 1 << 31
+    while True:
+        if one & bit:
+            result ^= other
+            if not one & (bit - 1):
+                return result
+        bit >>= 1
+        if not bit:
+            return result
+        other = other >> 1 ^ _POLYNOMIAL if other & 1 else other >> 1

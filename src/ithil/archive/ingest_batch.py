@@ -1,0 +1,82 @@
+"""Storing several instances together: their files are waited for together, and their rows share a transaction.
+
+What waits for the disk is what takes the time. A file system that is asked for one new file after the other
+commits its journal for each; when all files are written first, one commit serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ithil import metrics
+from ithil.archive.archive import Archive
+from ithil.archive.errors import CommitUncertain
+from ithil.archive.index.ingest import DeclarationsChanged
+from ithil.archive.ingest import Incoming, Prepared
+from ithil.archive.model import StoreResult, StoreStatus
+from ithil.metrics import Metric
+
+Outcome = StoreResult | BaseException
+
+
+def commit_all(archive: Archive, incomings: Sequence[Incoming]) -> list[Outcome]:
+    """Store instances durably; for each what `Incoming.commit` gives or raises. Nothing of the others is lost.
+
+    Those that were not prepared are prepared here. Raises nothing but for the end of the process.
+    """
+    with metrics.timed(Metric.STORE_DICOM):
+        outcomes: list[Outcome | Prepared] = [_prepared(incoming) for incoming in incomings]
+        _sync_files(archive, incomings, outcomes)
+        places = [place for place, each in enumerate(outcomes) if isinstance(each, Prepared)]
+        news = [each.new for each in outcomes if isinstance(each, Prepared)]
+        results = archive.commits.submit_all(news)
+        for place, result in zip(places, results, strict=True):
+            outcomes[place] = _outcome(incomings[place], outcomes[place], result)
+        return _durable(archive, [each for each in outcomes if not isinstance(each, Prepared)])
+
+
+def _prepared(incoming: Incoming) -> Outcome | Prepared:
+    if incoming.prepared is not None:
+        return incoming.prepared
+    try:
+        return incoming.prepare()
+    except Exception as error:
+        return error
+
+
+def _sync_files(archive: Archive, incomings: Sequence[Incoming], outcomes: list[Outcome | Prepared]) -> None:
+    """Make the files durable; those that cannot be are refused."""
+    for place, each in enumerate(outcomes):
+        if isinstance(each, Prepared) and each.needs_sync:
+            try:
+                archive.storage.sync_file(each.file.uuid)
+            except Exception as error:
+                incomings[place].discard()
+                outcomes[place] = error
+
+
+def _outcome(incoming: Incoming, prepared: object, result: bool | BaseException) -> Outcome:
+    """What became of one instance, given what its transaction made of it."""
+    assert isinstance(prepared, Prepared)
+    if result is True:
+        incoming.settled()
+        return StoreResult(StoreStatus.SUCCESS, *prepared.ids)
+    if isinstance(result, CommitUncertain):
+        incoming.settled()  # a row may name the file
+        return result
+    if isinstance(result, BaseException) and not isinstance(result, DeclarationsChanged):
+        incoming.discard()
+        return result
+    # It is there already, or must be looked at again: what is rare goes the ordinary way.
+    try:
+        return incoming.finish()
+    except Exception as error:
+        return error
+
+
+def _durable(archive: Archive, outcomes: list[Outcome]) -> list[Outcome]:
+    try:
+        archive.index.sync()
+    except Exception as error:
+        return [error if isinstance(each, StoreResult) else each for each in outcomes]
+    return outcomes

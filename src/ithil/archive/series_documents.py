@@ -1,0 +1,350 @@
+"""The metadata of a series as one document, built once and served as it lies.
+
+A document is the DICOM JSON (PS3.18 F) of all instances of a series in order of arrival, compressed in pieces
+of some megabytes, in the index, where all processes find it. Its version is computed from what the series
+holds, each time it is asked for; a document of another version is no document any more. So nothing has to be
+invalidated, and a stale one is never served.
+
+Documents are built when a series has become stable, in the background (`keep_up`), and else by whoever asks
+first; those who ask at the same time wait for him. The links in a document begin with the address of the
+client that is expected; for any other client they are exchanged while it is sent.
+
+An instance whose file cannot be read is left out and counted. Such a document is not kept, so that the next
+request looks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import orjson
+
+from ithil import error_codes as codes
+from ithil.archive import clock, headers
+from ithil.archive.archive import Archive
+from ithil.archive.bulk_data import bulk_data_uris, instance_path
+from ithil.archive.errors import FileCorrupted, FileMissing
+from ithil.archive.gzip_pieces import Piece, compress, inflate
+from ithil.archive.index import changelog, sweeps
+from ithil.archive.index import series_documents as rows
+from ithil.archive.index.lock import lock
+from ithil.archive.index.series_documents import InstanceRow, SeriesRow
+from ithil.archive.index.statement import Session
+from ithil.archive.instance_headers import start_of_file
+from ithil.archive.shared_cache import SharedCache
+from ithil.dicom.errors import DicomError
+from ithil.dicom.level import Level
+from ithil.dicom.series_json import SeriesJson
+from ithil.error_codes import CodedError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""To be counted up when the JSON of the same file becomes another one."""
+
+PIECE = 4 * 1024 * 1024
+"""Bytes of JSON that make a piece."""
+
+MOST_IN_BACKGROUND = 10_000
+"""Instances of the largest series whose document is built before anybody asks for it."""
+
+KEPT_IN_MEMORY = 16 * 1024 * 1024
+"""Bytes of documents that a process keeps which cannot write them to the index."""
+
+_FAST = 1  # level of compression of what is used once
+_LEASE_SECONDS = 30.0
+_CHANGES_AT_ONCE = 50
+_TRIES = 3
+
+# One for the process: a version is made of UUIDs of files, which are unique among all archives.
+_being_built = SharedCache()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDocument:
+    """A document: its pieces, put together with commas, are the objects of all instances.
+
+    `root` is what the links in it begin with; `unreadable` is how many instances are missing.
+    """
+
+    version: str
+    root: str
+    pieces: tuple[Piece, ...]
+    unreadable: int = 0
+
+    @property
+    def compressed_size(self) -> int:
+        """Bytes that it takes in memory."""
+        return sum(len(piece.deflated) for piece in self.pieces)
+
+
+class _Changed(Exception):
+    """An instance went, or got another file, while the document was built."""
+
+
+def series_of(archive: Archive, level: Level, public_id: str) -> list[SeriesRow]:
+    """The series with that public id, or those of the study; [] if it is unknown."""
+    with archive.index.read() as session:
+        if level == Level.STUDY:
+            return rows.series_of_study(session, public_id)
+        found = rows.series(session, public_id)
+    return [] if found is None else [found]
+
+
+def version_of(archive: Archive, series: SeriesRow) -> str:
+    """The version that the document of a series has if it is true."""
+    with archive.index.read() as session:
+        return _version(archive, rows.file_uuids(session, series.id))
+
+
+def get(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
+    """The document of a series as it is now, with links that begin with `root`; None if the series is gone.
+
+    Raises FileMissing, FileCorrupted or DicomError if not one instance can be read; StorageUnavailable,
+    IndexUnavailable.
+    """
+    remember(root)
+    with archive.index.read() as session:
+        version = _version(archive, rows.file_uuids(session, series.id))
+        found = rows.read(session, series.id, version)
+    if found:
+        document = SeriesDocument(version, found[0].root, tuple(row.piece for row in found))
+        try:
+            return with_root(document, root)
+        except ValueError:
+            log.warning("A document of the index is damaged and will be built anew")
+    built = _shared(archive, series, version, root)
+    return None if built is None else with_root(built, root)
+
+
+def keep(archive: Archive, series: SeriesRow, root: str) -> None:
+    """Build the document of a series unless it is there. Raises what `get` raises."""
+    with archive.index.read() as session:
+        version = _version(archive, rows.file_uuids(session, series.id))
+        if rows.exists(session, series.id, version):
+            return
+    _shared(archive, series, version, root)
+
+
+def with_root(document: SeriesDocument, root: str) -> SeriesDocument:
+    """The document with links that begin with `root`. Raises ValueError if a piece of it is damaged."""
+    if document.root == root:
+        return document
+    old, new = _link_start(document.root), _link_start(root)
+    pieces = tuple(compress(inflate(piece).replace(old, new), _FAST) for piece in document.pieces)
+    return SeriesDocument(document.version, root, pieces, document.unreadable)
+
+
+def _link_start(root: str) -> bytes:
+    """How links look in the text. In values of the data set each quotation mark has a backslash before it."""
+    return b'"BulkDataURI":"' + orjson.dumps(root)[1:-1] + b"/studies/"
+
+
+def _version(archive: Archive, uuids: Iterable[str]) -> str:
+    settings = archive.settings
+    made_by = (FORMAT, archive.default_encoding, settings.dicom_web.other_binary_mode, settings.dictionary)
+    digest = hashlib.md5(repr(made_by).encode(), usedforsecurity=False)
+    for uuid in uuids:
+        digest.update(uuid.encode())
+    return digest.hexdigest()
+
+
+# -- building ------------------------------------------------------------------------------------------------
+
+
+def is_kept(archive: Archive) -> bool:
+    """Whether documents are kept in the index."""
+    return archive.settings.dicom_web.enable_metadata_cache and not archive.settings.read_only
+
+
+def _shared(archive: Archive, series: SeriesRow, version: str, root: str) -> SeriesDocument | None:
+    """The document that is being built for `version`, or a new one, maybe with the root of somebody else."""
+
+    def make() -> tuple[SeriesDocument | None, int]:
+        document = _build(archive, series, root)
+        if document is not None and not document.unreadable and is_kept(archive):
+            _put(archive, series, document)
+        return document, document.compressed_size if document is not None else 0
+
+    read_only = archive.settings.read_only and archive.settings.dicom_web.enable_metadata_cache
+    return _being_built.get(version, KEPT_IN_MEMORY, make, keep=read_only)
+
+
+def _put(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
+    seconds, _ = clock.now()
+
+    def work(session: Session) -> None:
+        key = lock(session, Level.SERIES, series.public_id)
+        rows.put(session, key, document.version, document.root, document.pieces, seconds)
+
+    try:
+        # What is lost in a crash is built again, so nobody waits for the disk.
+        archive.index.write(work, durable=False)
+    except CodedError as error:
+        if error.code != codes.UNKNOWN_RESOURCE:
+            raise
+        # The series has been deleted in this moment.
+
+
+def _build(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
+    for _ in range(_TRIES):
+        try:
+            return _Builder(archive, series, root).run()
+        except _Changed:
+            pass
+    return _Builder(archive, series, root, patient=False).run()
+
+
+class _Builder:
+    """Builds the document of one series once."""
+
+    def __init__(self, archive: Archive, series: SeriesRow, root: str, *, patient: bool = True) -> None:
+        self._archive = archive
+        self._series = series
+        self._root = root
+        self._patient = patient
+        self._mode = archive.settings.dicom_web.other_binary_mode
+        self._writer = SeriesJson(
+            headers.limits(archive), archive.default_encoding, arrays=self._mode == "ArrayOfValues"
+        )
+        self._pieces: list[Piece] = []
+        self._texts: list[bytes] = []
+        self._size = 0
+
+    def run(self) -> SeriesDocument | None:
+        """The document; None if the series is gone. Raises _Changed if an instance goes meanwhile."""
+        uuids: list[str] = []
+        failure: Exception | None = None
+        unreadable = after = 0
+        while page := self._page(after):
+            for instance in page:
+                uuids.append(instance.file.uuid)
+                try:
+                    self._add(instance)
+                except (FileMissing, FileCorrupted, DicomError) as error:
+                    if self._patient and not self._is_there(instance):
+                        raise _Changed from None
+                    unreadable += 1
+                    failure = error
+            after = page[-1].id
+        self._finish_piece()
+        if failure is not None:
+            log.warning("%d of %d instances of a series cannot be read: %s", unreadable, len(uuids), failure)
+            if unreadable == len(uuids):
+                raise failure
+        if not uuids:
+            return None
+        version = _version(self._archive, uuids)
+        return SeriesDocument(version, self._root, tuple(self._pieces), unreadable)
+
+    def _page(self, after: int) -> list[InstanceRow]:
+        with self._archive.index.read() as session:
+            return rows.instances(session, self._series.id, after)
+
+    def _is_there(self, instance: InstanceRow) -> bool:
+        with self._archive.index.read() as session:
+            return rows.has_file(session, instance.id, instance.file.uuid)
+
+    def _add(self, instance: InstanceRow) -> None:
+        series = self._series
+        path = instance_path(series.study_uid, series.series_uid, instance.sop_instance_uid)
+        content = start_of_file(self._archive, instance.file, instance.pixel_data_offset)
+        uris = bulk_data_uris(self._root + path, self._mode)
+        text = self._writer.write(content, instance.pixel_data_offset, uris)
+        self._texts.append(text)
+        self._size += len(text)
+        if self._size >= PIECE:
+            self._finish_piece()
+
+    def _finish_piece(self) -> None:
+        if self._texts:
+            self._pieces.append(compress(b",".join(self._texts)))
+            self._texts, self._size = [], 0
+
+
+# -- in the background ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Watch:
+    """How far a process has read the change log for `keep_up`; None: it has not begun."""
+
+    seq: int | None = None
+
+
+def keep_up(
+    archive: Archive, watch: Watch, owner: str, seconds: float, stopping: Callable[[], bool] = lambda: False
+) -> bool:
+    """Build the documents of series that have become stable, for about that many seconds.
+
+    Of all processes one does it at a time. True if there is more to do at once. What is missed, as when that
+    process ends, is built when somebody asks for it. Raises IndexUnavailable.
+    """
+    if not archive.settings.dicom_web.enable or not is_kept(archive):
+        return False
+    with archive.index.read() as session:
+        if watch.seq is None:
+            watch.seq = changelog.last_seq(session)
+            return False
+        page = changelog.page(session, watch.seq, _CHANGES_AT_ONCE, kinds=["StableSeries"])
+    if not page.changes:
+        watch.seq = max(watch.seq, page.last)
+        return False
+    now, _ = clock.now()
+    if not archive.index.write(
+        lambda session: sweeps.take_lease(session, "series-documents", owner, now, _LEASE_SECONDS)
+    ):
+        watch.seq = page.last
+        return False
+    end = time.monotonic() + seconds
+    for change in page.changes:
+        _keep_stable(archive, change.id)
+        watch.seq = change.seq
+        if time.monotonic() > end or stopping():
+            return True
+    return not page.done
+
+
+def keep_expected(archive: Archive, series: SeriesRow) -> None:
+    """Build the document of a series, unless it is there, for whichever client comes. Raises what `get` raises."""
+    root = _expected.root
+    if not root:
+        with archive.index.read() as session:
+            root = rows.newest_root(session) or _own_root(archive)
+    keep(archive, series, root)
+
+
+def _keep_stable(archive: Archive, public_id: str) -> None:
+    with archive.index.read() as session:
+        series = rows.series(session, public_id)
+        if series is None or len(rows.file_uuids(session, series.id)) > MOST_IN_BACKGROUND:
+            return
+    try:
+        keep_expected(archive, series)
+    except (FileMissing, FileCorrupted, DicomError):
+        pass  # whoever asks for it will be told
+
+
+def _own_root(archive: Archive) -> str:
+    settings = archive.settings
+    scheme = "https" if settings.ssl_enabled else "http"
+    return f"{scheme}://localhost:{settings.http_port}/{settings.dicom_web.root.strip('/')}"
+
+
+@dataclass(slots=True)
+class _Expected:
+    """The root that the last client needed, as a guess at the next; a wrong guess costs time and nothing else."""
+
+    root: str = ""
+
+
+_expected = _Expected()
+
+
+def remember(root: str) -> None:
+    """Expect clients that need links which begin with `root`."""
+    _expected.root = root

@@ -1,0 +1,205 @@
+"""From matches to objects of the DICOM JSON Model (PS3.18 F): what every form of a QIDO-RS answer is made of.
+
+The index holds attributes as text, and each VR has one small function from text to JSON, chosen once for a
+request. Files are opened only for attributes that the index cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ithil.archive import find_attributes as archived
+from ithil.archive.archive import Archive
+from ithil.archive.find_attributes import File, Match, Texts
+from ithil.dicom import json_model
+from ithil.dicom.dataset import Dataset, Element
+from ithil.dicom.dictionary import is_private, is_private_creator, tag_vr
+from ithil.dicom.json_model import Json, values_of_text
+from ithil.dicom.level import Level
+from ithil.dicom.native_values import BINARY_VRS
+from ithil.dicom.values import TEXT_VRS
+from ithil.dicomweb.links import instance_link, series_link, study_link
+from ithil.dicomweb.qido_attributes import CHARACTER_SET, RETRIEVE_URL, Shown
+
+LARGEST_VALUE = 1 << 16
+"""Bytes of a value in a file beyond which it is left out of answers; it can be had as bulk data."""
+
+_STUDY, _SERIES, _INSTANCE = "0020000d", "0020000e", "00080018"
+_URL = f"{RETRIEVE_URL:08X}"
+_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+
+
+Column = tuple[str, str, Callable[[str], Json], Json | None]
+"""How one attribute gets into an answer: its name, its key among texts, its JSON from text, and what is shown
+without a value (None: nothing). A plain tuple, since an answer goes through thousands of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Makes the objects of one answer.
+
+    `root` is the address of the service. With `whole_files` everything that files have is shown; without
+    `open_files` nothing that only files have.
+    """
+
+    archive: Archive
+    level: Level
+    shown: Shown
+    root: str
+    whole_files: bool = False
+    open_files: bool = True
+
+    def batches(self, keys: Iterable[Sequence[int]]) -> Iterator[list[Json]]:
+        """The objects of the matches with these internal ids, batch by batch."""
+        columns = _columns(self.shown.always, self.shown.if_known)
+        found = archived.matches(
+            self.archive,
+            self.level,
+            keys,
+            self.shown.collected,
+            declared=self.shown.in_files,
+            of_one_series=self.shown.of_one_series,
+        )
+        for matches in found:
+            inside = self._in_files(matches)
+            objects = []
+            for match in matches:
+                one = _object(columns, match.texts, self._link(match.texts))
+                more = inside.get(match.key)
+                objects.append(_merged(one, more) if more else one)
+            yield objects
+
+    def _link(self, texts: Texts) -> str:
+        study = texts.get(_STUDY, "")
+        if self.level == Level.STUDY:
+            return study_link(self.root, study)
+        if self.level == Level.SERIES:
+            return series_link(self.root, study, texts.get(_SERIES, ""))
+        return instance_link(self.root, study, texts.get(_SERIES, ""), texts.get(_INSTANCE, ""))
+
+    # -- files ---------------------------------------------------------------------------------------------
+
+    def _in_files(self, matches: Sequence[Match]) -> dict[int, Json]:
+        """What the files of the matches have of what is to be shown and is not in the index, by internal id."""
+        wanted = self.shown.in_files
+        if not self.open_files or not (wanted or self.whole_files):
+            return {}
+        keys = {f"{tag:08x}" for tag in wanted}
+        lacking = matches if self.whole_files else [one for one in matches if not keys <= one.texts.keys()]
+        files = archived.files(self.archive, self.level, lacking)
+        whole = self.whole_files or not all(_is_plain(tag) for tag in wanted)
+        read = self._elements if whole else self._texts
+        return {key: read(file, wanted) for key, file in files.items()}
+
+    def _texts(self, file: File, wanted: frozenset[int]) -> Json:
+        found = archived.texts_in_file(self.archive, file, wanted)
+        return {f"{tag:08X}": _convert(tag_vr(tag))(text) for tag, text in found.items()}
+
+    def _elements(self, file: File, wanted: frozenset[int]) -> Json:
+        header = archived.header_of(self.archive, file)
+        if header is None:
+            return {}
+        creators = {tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in wanted if is_private(tag)}
+        kept = [
+            each
+            for each in header.elements
+            if (self.whole_files or each.tag in wanted or each.tag in creators) and _fits(each)
+        ]
+        if not any(each.tag == CHARACTER_SET for each in kept):
+            kept = [each for each in header.elements if each.tag == CHARACTER_SET] + kept
+        chosen = Dataset(kept, header.transfer_syntax_uid, header.big_endian, header.default_encoding)
+        found = json_model.to_object(chosen)
+        found.pop(f"{CHARACTER_SET:08X}", None)
+        return found
+
+
+def _fits(element: Element) -> bool:
+    """Whether an element of a file can be shown in an answer."""
+    return len(element.value) <= LARGEST_VALUE and element.vr not in BINARY_VRS
+
+
+def _is_plain(tag: int) -> bool:
+    """Whether the scanner finds the attribute: public, and with a text or numbers."""
+    return not is_private(tag) and (tag_vr(tag) in TEXT_VRS or tag_vr(tag) in _NUMBERS)
+
+
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD"})
+
+
+def _merged(one: Json, inside: Json) -> Json:
+    """An object together with what a file has; what the index says counts more, unless it says nothing."""
+    known = {name: value for name, value in one.items() if len(value) > 1 or name not in inside}
+    return dict(sorted({**inside, **known}.items()))
+
+
+# -- text to JSON --------------------------------------------------------------------------------------------
+
+
+def _object(columns: Sequence[Column], texts: Texts, link: str) -> Json:
+    shown: Json = {}
+    get = texts.get
+    for name, key, convert, missing in columns:
+        text = get(key)
+        if text is not None:
+            shown[name] = convert(text)
+        elif missing is not None:
+            shown[name] = missing
+    shown[_URL] = {"vr": "UR", "Value": [link]}
+    return shown
+
+
+@lru_cache(maxsize=256)
+def _columns(always: frozenset[int], if_known: frozenset[int]) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for tag in sorted(always | if_known):
+        if is_private_creator(tag) or is_private(tag):
+            continue  # a private attribute is found in files alone
+        vr = tag_vr(tag)
+        missing = {"vr": vr} if tag in always else None
+        if tag == CHARACTER_SET:
+            columns.append((f"{tag:08X}", "", _convert(vr), _UTF8))  # whatever a file has
+            continue
+        columns.append((f"{tag:08X}", f"{tag:08x}", _convert(vr), missing))
+    return tuple(columns)
+
+
+@lru_cache(maxsize=64)
+def _convert(vr: str) -> Callable[[str], Json]:
+    """The function that makes the JSON of an attribute of this VR from its text."""
+    empty = {"vr": vr}
+
+    def one(text: str) -> Json:
+        if not text:
+            return empty
+        if "\\" in text or text[-1] == " ":
+            return several(text)
+        return {"vr": vr, "Value": [text]}
+
+    def person(text: str) -> Json:
+        if not text:
+            return empty
+        if "\\" in text or "=" in text:
+            return several(text)
+        return {"vr": vr, "Value": [{"Alphabetic": text}]}
+
+    def number(text: str) -> Json:
+        if len(text) < _EXACT_DIGITS and text.isascii() and text.isdigit():
+            return {"vr": vr, "Value": [int(text)]}
+        return several(text)
+
+    def several(text: str) -> Json:
+        values: list[Any] = values_of_text(vr, text)
+        return {"vr": vr, "Value": values} if any(value is not None for value in values) else empty
+
+    if vr == "PN":
+        return person
+    if vr == "IS":
+        return number
+    return one if vr in _PLAIN_TEXT else several
+
+
+_EXACT_DIGITS = 16  # numbers of fewer digits are the same in every reader of JSON
+_PLAIN_TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"})

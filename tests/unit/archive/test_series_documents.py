@@ -1,0 +1,247 @@
+"""The metadata of a series as one document: always true, built once, kept for all processes, gone with its series."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from typing import Any
+
+import orjson
+import pydicom
+import pytest
+from tests.unit.archive.places import ORIGIN, Place, image, put, put_all
+from tests.unit.archive.recount import rows
+
+from ithil.archive import delete, ingest, resources, series_documents
+from ithil.archive.archive import Archive
+from ithil.archive.errors import FileMissing
+from ithil.archive.gzip_pieces import Piece, inflate
+from ithil.archive.index import series_documents as index
+from ithil.archive.index import stability
+from ithil.archive.index.series_documents import SeriesRow
+from ithil.archive.model import DICOM_FILE
+from ithil.archive.series_documents import SeriesDocument, Watch, keep_up
+from ithil.dicom.level import Level
+from ithil.settings.dicomweb_options import DicomWeb
+
+ROOT = "http://server/dicom-web"
+Json = dict[str, Any]
+
+
+def series_row(archive: Archive, public_id: str) -> SeriesRow:
+    (found,) = series_documents.series_of(archive, Level.SERIES, public_id)
+    return found
+
+
+def document(archive: Archive, public_id: str, root: str = ROOT) -> SeriesDocument:
+    found = series_documents.get(archive, series_row(archive, public_id), root)
+    assert found is not None
+    return found
+
+
+def content(found: SeriesDocument) -> list[Json]:
+    text = b",".join(inflate(piece) for piece in found.pieces)
+    result: list[Json] = orjson.loads(b"[" + text + b"]")
+    return result
+
+
+def numbers(archive: Archive, public_id: str) -> list[int]:
+    return [one["00200013"]["Value"][0] for one in content(document(archive, public_id))]
+
+
+def kept(archive: Archive) -> int:
+    return len(rows(archive, "series_documents"))
+
+
+def changed(original: bytes, **values: Any) -> bytes:
+    data = pydicom.dcmread(io.BytesIO(original))
+    for name, value in values.items():
+        setattr(data, name, value)
+    file = io.BytesIO()
+    data.save_as(file)
+    return file.getvalue()
+
+
+def settle(archive: Archive) -> None:
+    """As if nothing had come for a long time."""
+    later = time.time() + 1000
+    archive.index.write(lambda session: stability.settle(session, later, "20260101T000000", 60))
+
+
+def test_it_has_all_instances_and_is_kept(archive: Archive) -> None:
+    results = put_all(archive, *(image(number=number) for number in range(3)))
+    found = content(document(archive, results[0].series))
+    assert len(found) == 3
+    assert found[1]["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "Müller^Synthetic"}]}
+    link = found[1]["7FE00010"]["BulkDataURI"]
+    assert link.startswith(f"{ROOT}/studies/2.25.")
+    assert link.endswith(f"/instances/{found[1]['00080018']['Value'][0]}/bulk/7fe00010")
+    assert kept(archive) == 1
+
+
+def test_every_process_has_it(place: Place) -> None:
+    one, other = place.open(), place.open()
+    series = put(one, image()).series
+    first = document(one, series)
+    file = resources.read_many(other, Level.INSTANCE, resources.list_ids(other, Level.INSTANCE))[0]
+    other.storage.remove(file.attachments[DICOM_FILE].uuid)  # so that it cannot be built again
+    assert document(other, series) == first
+
+
+def test_it_follows_what_the_series_holds(archive: Archive) -> None:
+    results = put_all(archive, image(number=1), image(number=2))
+    series = results[0].series
+    assert len(numbers(archive, series)) == 2
+    put(archive, image(number=3))
+    assert len(numbers(archive, series)) == 3
+    delete.delete(archive, Level.INSTANCE, results[0].instance)
+    assert len(numbers(archive, series)) == 2
+    assert kept(archive) == 1
+
+
+def test_an_overwritten_instance_is_seen(place: Place) -> None:
+    archive = place.open(overwrite_instances="Always")
+    series = put(archive, image()).series
+    assert numbers(archive, series) != [4711]
+    put(archive, changed(image(), InstanceNumber=4711))
+    assert numbers(archive, series) == [4711]
+
+
+def test_links_are_those_of_the_client(archive: Archive) -> None:
+    put_all(archive, *(image(number=number) for number in range(3)))
+    (series,) = resources.list_ids(archive, Level.SERIES)
+    other_root = "https://pacs.example.org/a/b"
+    before = content(document(archive, series))
+    after = content(document(archive, series, other_root))
+    for one, other in zip(before, after, strict=True):
+        assert one["7FE00010"]["BulkDataURI"] == other["7FE00010"]["BulkDataURI"].replace(other_root, ROOT)
+        del one["7FE00010"], other["7FE00010"]
+        assert one == other
+    assert kept(archive) == 1
+
+
+def test_text_that_looks_like_a_link_stays(archive: Archive) -> None:
+    trap = f'"BulkDataURI":"{ROOT}/studies/1'
+    series = put(archive, changed(image(), StudyComments=trap)).series
+    document(archive, series)
+    (found,) = content(document(archive, series, "http://elsewhere"))
+    assert found["00324000"]["Value"] == [trap]
+    assert found["7FE00010"]["BulkDataURI"].startswith("http://elsewhere/studies/")
+
+
+def test_it_goes_with_its_series(archive: Archive) -> None:
+    result = put(archive, image())
+    document(archive, result.series)
+    series = series_row(archive, result.series)
+    delete.delete(archive, Level.PATIENT, result.patient)
+    assert kept(archive) == 0
+    assert series_documents.get(archive, series, ROOT) is None
+
+
+def test_many_who_ask_at_once_share_the_work(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = series_row(archive, put_all(archive, *(image(number=n) for n in range(5)))[0].series)
+    builds = []
+    all_ask = threading.Barrier(6)
+    build = series_documents._build
+
+    def slow(*arguments: Any) -> SeriesDocument | None:
+        builds.append(1)
+        time.sleep(0.2)  # so that the others come while it is built
+        return build(*arguments)
+
+    monkeypatch.setattr(series_documents, "_build", slow)
+    found: list[SeriesDocument | None] = []
+
+    def ask() -> None:
+        all_ask.wait()
+        found.append(series_documents.get(archive, series, ROOT))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 1
+    assert len(found) == 6
+    assert all(one is not None and len(content(one)) == 5 for one in found)
+
+
+def test_a_lost_file_is_counted_and_nothing_is_kept(archive: Archive) -> None:
+    results = put_all(archive, image(number=1), image(number=2))
+    lost = resources.read(archive, Level.INSTANCE, results[0].instance)
+    assert lost is not None
+    uuid = lost.attachments[DICOM_FILE].uuid
+    path = archive.storage.path(uuid)
+    os.rename(path, path + ".away")
+    archive.cache.drop(uuid)
+    found = document(archive, results[0].series)
+    assert (found.unreadable, len(content(found))) == (1, 1)
+    assert kept(archive) == 0
+    os.rename(path + ".away", path)
+    assert document(archive, results[0].series).unreadable == 0
+    assert kept(archive) == 1
+
+
+def test_a_series_without_a_readable_file_is_an_error(archive: Archive) -> None:
+    series = put(archive, image()).series
+    for uuid, _, _ in list(archive.storage.all_files()):
+        archive.storage.remove(uuid)
+        archive.cache.drop(uuid)
+    with pytest.raises(FileMissing):
+        document(archive, series)
+
+
+def test_a_damaged_document_is_built_anew(archive: Archive) -> None:
+    series = series_row(archive, put(archive, image()).series)
+    version = series_documents.version_of(archive, series)
+    broken = [Piece(b"\xff" * 30, 1, 2)]
+    archive.index.write(
+        lambda session: index.put(session, series.id, version, "http://elsewhere", broken, time.time())
+    )
+    assert len(numbers(archive, series.public_id)) == 1
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_it_is_kept_only_if_that_is_wanted(place: Place, cache: bool) -> None:
+    archive = place.open(dicom_web=DicomWeb(enable_metadata_cache=cache))
+    series = put(archive, image()).series
+    assert len(numbers(archive, series)) == 1
+    assert kept(archive) == int(cache)
+
+
+def test_it_is_built_when_a_series_is_stable_by_one_process(place: Place) -> None:
+    one, other = place.open(), place.open()
+    watches = [(one, Watch()), (other, Watch())]
+    for archive, watch in watches:
+        assert not keep_up(archive, watch, str(id(archive)), 10)
+    put_all(one, *(image(series=series, number=n) for series in range(3) for n in range(2)))
+    for archive, watch in watches:
+        keep_up(archive, watch, str(id(archive)), 10)
+    assert kept(one) == 0
+    settle(one)
+    for archive, watch in watches:
+        keep_up(archive, watch, str(id(archive)), 10)
+    assert kept(other) == 3
+
+
+def test_a_sweep_stops_in_time_and_goes_on_later(archive: Archive) -> None:
+    watch = Watch()
+    keep_up(archive, watch, "me", 10)
+    put_all(archive, *(image(series=series) for series in range(3)))
+    settle(archive)
+    assert keep_up(archive, watch, "me", 0)
+    assert kept(archive) == 1
+    while keep_up(archive, watch, "me", 10):
+        pass
+    assert kept(archive) == 3
+
+
+def test_a_read_only_archive_shows_what_it_holds(place: Place) -> None:
+    archive = place.open()
+    series = ingest.store(archive, image(), ORIGIN).series
+    reading = place.open(read_only=True)
+    assert len(numbers(reading, series)) == 1
+    assert not keep_up(reading, Watch(), "me", 10)
+    assert kept(archive) == 0
