@@ -56,6 +56,7 @@ def main() -> int:
             scratch=root,
             get_seconds=sizes.get_seconds,
             levels=levels,
+            metadata_series=sizes.metadata_series,
             load_seconds=_FULL_LOAD_SECONDS if options.full else sizes.load_seconds,
         )
         ceiling = upload_ceiling(bench.sets.small.folder)
@@ -138,7 +139,9 @@ class _Rounds:
         directory = self._root / f"{number}-{workload.name}-{kind.name}"
         started = time.monotonic()
         try:
-            with servers.running(kind, directory, self._ports, nodelay=workload.nodelay) as server:
+            with servers.running(
+                kind, directory, self._ports, nodelay=workload.nodelay, dicomweb=workload.dicomweb
+            ) as server:
                 values = workload.measure(server, self._bench, self._wanted)
         except (ServerFailed, SendFailed, OSError) as error:
             failure = f"{workload.name} failed on {kind.title}: {error}"

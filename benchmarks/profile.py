@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks import servers, wrk
@@ -39,10 +40,15 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="ithil-profile-", dir=options.directory))
     try:
         sets = write_sets(root / "data", sizes, levels)
-        bench = Bench(sets, root, options.seconds, levels, sizes.load_seconds)
+        bench = Bench(sets, root, options.seconds, levels, sizes.metadata_series, sizes.load_seconds)
         workload = known[options.figure]
         with servers.running(
-            kind, root / "server", Ports(options.ports), nodelay=workload.nodelay, politely=True
+            kind,
+            root / "server",
+            Ports(options.ports),
+            nodelay=workload.nodelay,
+            politely=True,
+            dicomweb=workload.dicomweb,
         ) as server:
             rate = _measure(server, bench, workload, options.figure)
     finally:
@@ -56,7 +62,8 @@ def _measure(server: Server, bench: Bench, workload: Workload, figure: str) -> f
     paths = get_paths(bench.sets).get(figure)
     if paths is not None:
         fill(server, bench.sets)
-    os.kill(server.process.pid, signal.SIGUSR2)
+    server.measuring = partial(os.kill, server.process.pid, signal.SIGUSR2)
+    server.measuring()
     if paths is not None:
         return wrk.rate(server, paths, seconds=bench.get_seconds, scratch=bench.scratch)
     return workload.measure(server, bench, frozenset({figure}))[figure]

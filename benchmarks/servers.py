@@ -1,7 +1,8 @@
 """Start Orthanc or Ithil on a fresh directory, ask it, weigh it, and end it for certain.
 
-Both read the same configuration file, written here: no authentication, no plugins, ``StableAge`` so long that
-no stability event falls into a measurement, and ``SyncStorageArea`` left at its default, which is to fsync.
+Both read the same configuration file, written here: no authentication, no plugins but DICOMweb where it is
+measured (Ithil has it built in), ``StableAge`` so long that no stability event falls into a measurement, and
+``SyncStorageArea`` left at its default, which is to fsync.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ START_LIMIT = 60.0  # seconds
 STOP_LIMIT = 30.0  # seconds
 AE_TITLE = "ORTHANC"
 _HOST = "127.0.0.1"
+_DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")  # where Debian puts it
 
 
 class ServerFailed(RuntimeError):
@@ -61,6 +63,12 @@ def orthanc_program() -> str:
     return found
 
 
+def _dicomweb_plugin() -> Path:
+    if not _DICOMWEB_PLUGIN.exists():
+        raise ServerFailed("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
+    return _DICOMWEB_PLUGIN
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What a server and its children hold, in bytes. ``pss`` counts a shared page once, ``rss`` in each."""
@@ -78,6 +86,8 @@ class Server:
     dicom_port: int
     process: subprocess.Popen[bytes]
     start_seconds: float = 0.0  # from the start of the process to the first answer of /system
+    # Workloads call this when what comes next is what they measure; benchmarks.profile forgets the filling then.
+    measuring: Callable[[], None] = field(default=lambda: None)
 
     def get(self, path: str) -> Any:
         """The JSON answer to ``GET path``.
@@ -139,13 +149,20 @@ class Ports:
 
 @contextlib.contextmanager
 def running(
-    kind: Kind, directory: Path, ports: Ports, *, nodelay: bool, politely: bool = False
+    kind: Kind,
+    directory: Path,
+    ports: Ports,
+    *,
+    nodelay: bool,
+    politely: bool = False,
+    dicomweb: bool = False,
 ) -> Iterator[Server]:
     """A server of ``kind`` on the new folder ``directory``, until the block ends.
 
     Args:
         nodelay: put ``TCP_NODELAY=1`` into the server's environment. Orthanc's DICOM layer is dcmtk's and
             leaves Nagle's algorithm on without it, which holds back each answer of a C-STORE.
+        dicomweb: load Orthanc's DICOMweb plugin.
         politely: end it by SIGTERM and wait; else it is killed, since nothing of it is needed any more.
 
     Raises:
@@ -154,7 +171,7 @@ def running(
     directory.mkdir(parents=True)
     http_port, dicom_port = ports.take(), ports.take()
     config = directory / "config.json"
-    config.write_text(json.dumps(_configuration(directory, http_port, dicom_port), indent=2))
+    config.write_text(json.dumps(_configuration(directory, http_port, dicom_port, dicomweb), indent=2))
     os.sync()  # what earlier runs left to write must not be written during this one
     log = directory / "server.log"
     with log.open("wb") as output:
@@ -177,13 +194,13 @@ def running(
         _stop(process, politely)
 
 
-def _configuration(directory: Path, http_port: int, dicom_port: int) -> dict[str, object]:
+def _configuration(directory: Path, http_port: int, dicom_port: int, dicomweb: bool) -> dict[str, object]:
     storage = directory / "storage"
     return {
         "Name": "Benchmark",
         "StorageDirectory": str(storage),
         "IndexDirectory": str(storage),
-        "Plugins": [],
+        "Plugins": [str(_dicomweb_plugin())] if dicomweb else [],
         "HttpPort": http_port,
         "DicomPort": dicom_port,
         "DicomAet": AE_TITLE,

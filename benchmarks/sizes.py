@@ -23,6 +23,7 @@ class Sizes:
     batch: Shape
     levels: tuple[int, ...]
     searched: tuple[int, ...]  # numbers of studies in the archives that are searched
+    metadata_series: tuple[int, int, int]  # how many of 50, 600 and 2,000 instances
     rounds: int
     get_seconds: int
     load_seconds: float
@@ -38,6 +39,7 @@ USUAL = Sizes(
     batch=Shape(studies=1, series=1, instances=250),  # 1,000
     levels=(10_000,),
     searched=(3_000,),
+    metadata_series=(16, 4, 3),
     rounds=3,
     get_seconds=5,
     load_seconds=60,
@@ -53,6 +55,7 @@ QUICK = Sizes(
     batch=Shape(studies=1, series=1, instances=25),  # 100
     levels=(600,),
     searched=(300,),
+    metadata_series=(4, 1, 1),
     rounds=1,
     get_seconds=1,
     load_seconds=10,

@@ -14,7 +14,18 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks import anonymise, archives, retrieving, searches, upload, wrk
+from benchmarks import (
+    anonymise,
+    archives,
+    dicomweb_frames,
+    dicomweb_metadata,
+    dicomweb_qido,
+    dicomweb_stow,
+    retrieving,
+    searches,
+    upload,
+    wrk,
+)
 from benchmarks.datasets import PARTS, InstanceSet
 from benchmarks.figures import Figure, Target
 from benchmarks.servers import Server, ServerFailed
@@ -47,6 +58,7 @@ class Bench:
     scratch: Path
     get_seconds: int
     levels: list[int]
+    metadata_series: tuple[int, int, int]  # how many series of each of the sizes of dicomweb_metadata
     load_seconds: float  # a server that has not reached a level of stored instances by then is measured there
     notes: list[str] = field(default_factory=list)
 
@@ -59,7 +71,8 @@ Measure = Callable[[Server, Bench, frozenset[str]], Values]
 class Workload:
     """A measurement on one fresh server.
 
-    ``nodelay`` is whether the server gets ``TCP_NODELAY=1``; ``once`` is for those too long to repeat.
+    ``nodelay`` is whether the server gets ``TCP_NODELAY=1``; ``once`` is for those too long to repeat; with
+    ``dicomweb`` Orthanc loads its plugin.
     """
 
     name: str
@@ -67,6 +80,7 @@ class Workload:
     measure: Measure
     nodelay: bool = True
     once: bool = False
+    dicomweb: bool = False
 
 
 def workloads(levels: list[int], searched: list[int]) -> list[Workload]:
@@ -93,6 +107,10 @@ def workloads(levels: list[int], searched: list[int]) -> list[Workload]:
         *(_searches(studies) for studies in searched),
         _retrieves(nodelay=False),
         _retrieves(nodelay=True),
+        *(_qido(studies) for studies in searched),
+        Workload("metadata", dicomweb_metadata.figures(), dicomweb_metadata.measure, dicomweb=True),
+        Workload("frames", dicomweb_frames.figures(), dicomweb_frames.measure, dicomweb=True),
+        Workload("stow", dicomweb_stow.figures(), dicomweb_stow.measure, dicomweb=True),
         Workload("growth", _growth_figures(levels), _grow, once=True),
     ]
 
@@ -211,6 +229,16 @@ def _searches(studies: int) -> Workload:
         searches.figures(studies, target),
         partial(searches.measure, studies=studies),
         once=True,
+    )
+
+
+def _qido(studies: int) -> Workload:
+    return Workload(
+        f"qido-{studies}",
+        dicomweb_qido.figures(studies),
+        partial(dicomweb_qido.measure, studies=studies),
+        once=True,
+        dicomweb=True,
     )
 
 

@@ -6,17 +6,19 @@ not measured by that memory.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.servers import Server
 from benchmarks.storescu import SendFailed
 
 _SCRIPT = """
+local headers = {{ {headers} }}
 local requests = {{}}
-for path in io.lines("{paths}") do requests[#requests + 1] = wrk.format("GET", path) end
+for path in io.lines("{paths}") do requests[#requests + 1] = wrk.format("GET", path, headers) end
 local next_request = 0
 request = function()
   next_request = next_request % #requests + 1
@@ -25,7 +27,17 @@ end
 """
 
 
-def rate(server: Server, paths: Sequence[str], *, seconds: int, scratch: Path) -> float:
+_LIMIT = 60  # seconds for one answer
+
+
+def rate(
+    server: Server,
+    paths: Sequence[str],
+    *,
+    seconds: int,
+    scratch: Path,
+    headers: Mapping[str, str] | None = None,
+) -> float:
     """Answers a second to GETs that go round ``paths``; ``scratch`` is a folder for the script.
 
     Raises:
@@ -34,10 +46,12 @@ def rate(server: Server, paths: Sequence[str], *, seconds: int, scratch: Path) -
     listed = scratch / "wrk-paths.txt"
     listed.write_text("".join(f"{path}\n" for path in paths))
     script = scratch / "wrk.lua"
-    script.write_text(_SCRIPT.format(paths=listed))
-    command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), server.url("/")]
+    sent = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in (headers or {}).items())
+    script.write_text(_SCRIPT.format(paths=listed, headers=sent))
+    command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script)]
+    command += ["--timeout", f"{_LIMIT}s", server.url("/")]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + _LIMIT, check=False)
     except subprocess.TimeoutExpired as error:
         raise SendFailed("wrk did not end") from error
     found = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)

@@ -21,9 +21,6 @@ from ithil.explorer.ohif.install import install
 COMPRESSED = "pydicom-data/693_J2KR.dcm"
 """A CT slice in JPEG 2000, which the browser decodes itself."""
 
-WITHOUT_MODALITY = "pydicom/GDCMJ2K_TextGBR.dcm"
-"""An image whose study the list must bear although it has no modality."""
-
 USER, PASSWORD = "radiologist", "secret"
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -80,11 +77,11 @@ def new_context(browser: Browser) -> Iterator[NewContext]:
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory, ohif: None) -> Iterator[Ithil]:
-    """A server that asks for credentials and holds a CT series, a compressed CT image and an odd one."""
+    """A server that asks for credentials and holds a CT series and a compressed CT image."""
     folder = tmp_path_factory.mktemp("e2e")
     settings = {"Name": "Demo", "AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD}}
     with Ithil(folder / "ithil", settings) as server:
-        for content in (*pictures.slices(), content_of(COMPRESSED), content_of(WITHOUT_MODALITY)):
+        for content in (*pictures.slices(), content_of(COMPRESSED)):
             stored = server.ask("POST", "/instances", content, user=(USER, PASSWORD))
             assert stored.status == 200, stored.body
         yield server

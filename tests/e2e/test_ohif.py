@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error
+from tests.conftest import StartIthil
 from tests.data.real import content_of, path_of
 from tests.e2e import pictures
 from tests.e2e.conftest import COMPRESSED, PASSWORD, USER, NewContext
@@ -98,6 +99,18 @@ def test_the_series_has_a_thumbnail(archive: Ithil, new_context: NewContext) -> 
     drawn = '() => [...document.querySelectorAll("img")].some(i => i.src.startsWith("blob:") && i.naturalWidth > 50)'
     viewer.wait_for(True, lambda: bool(viewer.page.evaluate(drawn)))
     assert any("/thumbnail" in path for path in viewer.requested)
+    assert viewer.problems == []
+
+
+def test_a_study_without_modality_does_not_break_the_list(
+    start_ithil: StartIthil, new_context: NewContext
+) -> None:
+    server = start_ithil()
+    for name in ("pydicom/GDCMJ2K_TextGBR.dcm", "pydicom/CT_small.dcm"):
+        assert server.upload(content_of(name)).status == 200
+    viewer = Viewer(new_context(), server.http_port)
+    viewer.open("/ohif/")
+    viewer.page.get_by_text("CompressedSamples").first.wait_for(timeout=30_000)
     assert viewer.problems == []
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -37,10 +38,11 @@ def move(server: Ithil, uid: str, state: str, transaction: str) -> int:
     return send(server, "PUT", f"{WORKITEMS}/{uid}/state", change).status
 
 
-def channel(server: Ithil, title: str, **options: Any) -> ClientConnection:
+@contextmanager
+def channel(server: Ithil, title: str, **options: Any) -> Iterator[ClientConnection]:
     address = f"ws://127.0.0.1:{server.http_port}/dicom-web/subscribers/{title}"
-    connection: ClientConnection = connect(address, proxy=None, open_timeout=DEADLINE, **options)
-    return connection
+    with connect(address, proxy=None, open_timeout=DEADLINE, **options) as socket:
+        yield socket
 
 
 def received(socket: ClientConnection, count: int) -> list[tuple[str, str]]:
@@ -58,13 +60,13 @@ def test_all_processes_tell_all_subscribers(start_ithil: StartIthil) -> None:
     titles = [f"WATCHER{number}" for number in range(6)]
     for title in titles:
         assert server.ask("POST", f"{EVERYTHING}/{title}").status == 201
-    sockets = [channel(server, title) for title in titles]
     uids = [f"1.2.{number}" for number in range(12)]
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda uid: create(server, uid), uids))
-    for socket in sockets:
-        assert {uid for uid, _ in received(socket, len(uids))} == set(uids)
-        socket.close()
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(channel(server, title)) for title in titles]
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda uid: create(server, uid), uids))
+        for socket in sockets:
+            assert {uid for uid, _ in received(socket, len(uids))} == set(uids)
 
 
 def test_one_performer_gets_a_workitem(start_ithil: StartIthil) -> None:
@@ -126,10 +128,13 @@ def test_access_to_channels(start_ithil: StartIthil) -> None:
     server = start_ithil({**users, "RemoteAccessAllowed": False, "Ithil": {"TrustedProxies": ["127.0.0.1"]}})
     authorization = {"Authorization": "Basic YWxpY2U6c2VjcmV0"}
     for headers in ({}, {**authorization, "X-Forwarded-For": "192.0.2.1"}):
-        with pytest.raises(InvalidStatus) as refused:
-            channel(server, "A", additional_headers=headers)
+        with pytest.raises(InvalidStatus) as refused, channel(server, "A", additional_headers=headers):
+            pass
         assert refused.value.response.status_code == 401
-    channel(server, "A", additional_headers=authorization).close()
-    with pytest.raises(InvalidStatus):
-        channel(server, "A", additional_headers=authorization, origin="https://evil.example")
+    with channel(server, "A", additional_headers=authorization):
+        pass
+    evil = {"additional_headers": authorization, "origin": "https://evil.example"}
+    with pytest.raises(InvalidStatus) as refused, channel(server, "A", **evil):
+        pass
+    assert refused.value.response.status_code == 403
     eventually(lambda: "ERROR" not in server.log, "nothing of it is an error of the server")

@@ -37,9 +37,6 @@ T = TypeVar("T")
 
 MEGABYTE = 1024 * 1024
 DECODING_PATIENCE = 60.0  # seconds
-LARGEST_WHOLE_READ = MEGABYTE
-"""A file of at most that many bytes is read as a whole, since one read costs less than two."""
-
 _COPIES = 4  # of a frame, in memory while it is decoded and shown
 _ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
 _LARGEST_INDEX_READ = 256 * MEGABYTE
@@ -160,7 +157,7 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
         samples.flags.writeable = False
         return samples, max(samples.nbytes, len(content))
 
-    # Native samples are all but copied from the file, which is kept already; coded ones cost milliseconds.
+    # Native samples are all but copied from the file; coded ones cost milliseconds.
     keep = pixels.description.syntax.encapsulated
     return _cache.get((pixels.file.uuid, frame), _capacity(archive), make, keep=keep)
 
@@ -196,8 +193,7 @@ def read_part(archive: Archive, pixels: StoredPixels, start: int, end: int) -> b
     """The bytes from one offset of the file (or of the inline pixel data) up to another, excluded."""
     if pixels.inline is not None:
         return pixels.inline[start:end]
-    if pixels.file.uncompressed_size <= LARGEST_WHOLE_READ:
-        return retrieve.read(archive, pixels.file)[start:end]
+    # Only the part: a whole file would take room in the cache for the sake of one picture.
     return retrieve.read(archive, pixels.file, start, end)
 
 
@@ -217,8 +213,7 @@ def _look(
     if offset is None:
         return _look_inside(archive, file, syntax_uid)
     end = min(offset + _ELEMENT_HEADER, file.uncompressed_size)
-    whole = file.uncompressed_size <= LARGEST_WHOLE_READ
-    start = retrieve.read(archive, file)[:end] if whole else retrieve.read(archive, file, 0, end)
+    start = retrieve.read(archive, file, 0, end)
     found = scan(start, frozenset(), limits=_limits(archive), total_size=file.uncompressed_size)
     if found.pixel_data_offset != offset or found.pixel_data_tag is None or found.pixel_value_offset is None:
         raise PixelError("The pixel data is not where the index says")

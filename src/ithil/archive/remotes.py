@@ -1,10 +1,10 @@
 """Modalities, peers and DICOMweb servers as they are now: those of the configuration, with what was changed since.
 
 Where changes are kept depends on `DicomModalitiesInDatabase`, `OrthancPeersInDatabase` and
-`DicomWeb.ServersInDatabase`. With them, a table
-of the index is all there is: the list in the configuration does not count, and changes hold for every server
-that shares the index. Without them, changes lie over the configuration in the memory that the processes of one
-host share, and are forgotten when the server stops, as in Orthanc.
+`DicomWeb.ServersInDatabase`. With them, a table of the index is all there is: the list in the configuration does
+not count, and changes hold for every server that shares the index. Without them, changes lie over the
+configuration in the memory that the processes of one host share, and are forgotten when the server stops, as in
+Orthanc.
 
 Everybody asks here and not the settings, so that a change counts for the next association of every process.
 """

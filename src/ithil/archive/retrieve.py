@@ -20,6 +20,9 @@ from ithil.dicom.level import Level
 PIECE = 4 * 1024 * 1024
 """Bytes that are read from the storage at once."""
 
+LARGEST_WHOLE_READ = 1024 * 1024
+"""A file of at most that many bytes is read, and kept, as a whole by those who come back for other parts of it."""
+
 LARGEST_WHOLE = PIECE
 """Bytes of the largest compressed file that is inflated as a whole for a part of it, and then cached."""
 

@@ -168,7 +168,7 @@ def _read_frame(archive: Archive, pixels: StoredPixels, frame: int) -> bytes:
 
 def _read(archive: Archive, file: Attachment, start: int, end: int) -> bytes:
     """A part of a file; a small file is read, and kept, as a whole, since one read costs less than two."""
-    if file.uncompressed_size <= frames.LARGEST_WHOLE_READ:
+    if file.uncompressed_size <= retrieve.LARGEST_WHOLE_READ:
         return retrieve.read(archive, file)[start:end]
     return retrieve.read(archive, file, start, end)
 

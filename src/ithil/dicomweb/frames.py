@@ -20,7 +20,7 @@ from ithil import error_codes as codes
 from ithil.archive import stored_frames as frames
 from ithil.archive.archive import Archive
 from ithil.archive.export.ahead import Work, in_order, shared_room, threads
-from ithil.archive.frames import LARGEST_WHOLE_READ
+from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.archive.stored_frames import StoredFrames
 from ithil.archive.uids import locate
 from ithil.dicomweb import multipart

@@ -39,6 +39,9 @@ AT_ONCE = 4
 TOGETHER = 64
 """Instances that are committed together, if as many come."""
 
+TOGETHER_BYTES = 8 * 1024 * 1024
+"""Bytes of instances that are enough to be committed together, so that the disk begins before the last comes."""
+
 SMALLEST_SHARE = 8
 """Instances that are not worth the way to several threads."""
 
@@ -186,7 +189,7 @@ class _Settling:
         share = max(-(-len(waiting) // AT_ONCE), SMALLEST_SHARE)
         for start in range(0, len(waiting), share):
             await self._begin(self._prepare, waiting[start : start + share])
-        if len(self._prepared) >= TOGETHER:
+        if len(self._prepared) >= TOGETHER or sum(each.size for each in self._prepared) >= TOGETHER_BYTES:
             await self._settle_prepared()
         while self._ready and self._ready[0].outcomes is not None:
             self._outcomes += self._ready.popleft().outcomes or ()

@@ -44,11 +44,13 @@ _BINARY = "application/octet-stream"
 class Ready:
     """Something that has arrived in full: `prepare` it, then `settle` it, in any thread; neither raises."""
 
-    __slots__ = ("outcomes",)
+    __slots__ = ("outcomes", "size")
 
-    def __init__(self, *outcomes: Outcome) -> None:
+    def __init__(self, *outcomes: Outcome, size: int = 0) -> None:
         self.outcomes: list[Outcome] | None = list(outcomes) or None
         """What became of its instances; None before it is settled."""
+        self.size = size
+        """Bytes."""
 
     def prepare(self) -> None:
         """Do what can be done without others; it may be settled then."""
@@ -63,7 +65,7 @@ class ReadyFile(Ready):
     __slots__ = ("incoming",)
 
     def __init__(self, incoming: Incoming) -> None:
-        super().__init__()
+        super().__init__(size=incoming.size)
         self.incoming = incoming
 
     def prepare(self) -> None:

@@ -34,7 +34,11 @@ class Named:
 
 def named(request: Request) -> Named:
     """Read the body. Raises CodedError: bad file format, unknown resource."""
-    body = _body(request)
+    return named_in(request.context.archive, _body(request))
+
+
+def named_in(archive: Archive, body: dict[str, Any]) -> Named:
+    """The same of a body that is an object. Raises CodedError: bad file format, unknown resource."""
     asked = body.get("Resources")
     if not isinstance(asked, list) or not all(isinstance(one, str) for one in asked):
         raise CodedError(codes.BAD_FILE_FORMAT, 'The field "Resources" must be an array of strings')
@@ -42,7 +46,6 @@ def named(request: Request) -> Named:
         raise CodedError(codes.BAD_FILE_FORMAT, f"At most {MOST_RESOURCES} resources can be sent at once")
     if not all(_ID.match(one) for one in asked):
         raise CodedError(codes.BAD_FILE_FORMAT, "Not the id of a resource")
-    archive = request.context.archive
     levels = with_levels(archive, asked)
     return Named(body, levels, instances_below(archive, levels))
 

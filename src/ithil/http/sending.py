@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from ithil.archive import retrieve
-from ithil.archive.frames import LARGEST_WHOLE_READ
+from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.body import Receive
 from ithil.http.context import Context

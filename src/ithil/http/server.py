@@ -21,8 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from ithil import error_codes as codes
 from ithil import metrics
 from ithil.archive.archive import Archive
-from ithil.archive.frames import LARGEST_WHOLE_READ
 from ithil.archive.names import Names
+from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.error_codes import CodedError
 from ithil.http import answers, errors
 from ithil.http.access import CHALLENGE, AccessControl, Visitor

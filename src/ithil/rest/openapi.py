@@ -32,6 +32,8 @@ _TAGS = {
     "jobs": "Jobs",
     "changes": "Changes",
     "exports": "Changes",
+    "dicom-web": "DICOMweb",
+    "wado": "DICOMweb",
 }
 _SYSTEM = "System"
 
@@ -41,6 +43,13 @@ _ARGUMENTS = {
     "path": "Tags and numbers of items in turn, between slashes",
     "frame": "The number of a frame, counted from 0",
     "label": "A label: letters, digits, underscores and hyphens",
+    "study": "A Study Instance UID",
+    "series": "A Series Instance UID",
+    "instance": "A SOP Instance UID",
+    "frames": "Numbers of frames, counted from 1, with commas between them",
+    "workitem": "The SOP Instance UID of a workitem",
+    "aetitle": "The application entity title of a subscriber",
+    "server": "The symbolic name of a DICOMweb server",
 }
 
 _ERROR = {
@@ -84,9 +93,10 @@ def to_bytes(description: dict[str, Any]) -> bytes:
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The description of these routes."""
+    """The description of these routes, without what only describes others (`OPTIONS`)."""
     paths: dict[str, dict[str, Any]] = {}
-    for route in sorted(routes, key=lambda route: route.path):
+    described = (route for route in routes if route.method != "OPTIONS")
+    for route in sorted(described, key=lambda route: (route.path, route.method)):
         path = _PARAMETER.sub(r"{\1}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(route)
     used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ithil.jobs import registry
 from ithil.jobs.kind import JobKind
 from ithil.services.commitment_job import CommitmentScpKind
+from ithil.services.dicomweb_retrieve_job import RetrieveClientKind
+from ithil.services.dicomweb_stow_job import StowClientKind
 from ithil.services.get_job import GetKind
 from ithil.services.move_job import MoveKind
 from ithil.services.peers import PeerStoreKind
@@ -22,5 +24,7 @@ def every_kind() -> dict[str, JobKind]:
         PushKind(),
         PullKind(),
         CommitmentScpKind(),
+        StowClientKind(),
+        RetrieveClientKind(),
     )
     return {**registry.kinds(), **{kind.name: kind for kind in here}}

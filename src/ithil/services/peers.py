@@ -36,9 +36,9 @@ DICOM = {"Content-Type": "application/dicom"}
 
 _WHOLE = 8 << 20  # bytes of a file that is read before it is sent; larger ones are sent as they are read
 _LARGEST_COMPRESSED = 256 << 20  # bytes of a file; larger ones go as they are, since the result is in memory
-_MOST_WAITS = 20  # for a peer that asks to come back later
+MOST_WAITS = 20  # for a peer that asks to come back later
 _LONGEST_WAIT = 10.0  # seconds
-_SERVICE_UNAVAILABLE = 503
+SERVICE_UNAVAILABLE = 503
 _BATCH = 100
 
 
@@ -179,17 +179,18 @@ def _post(task: Task, client: WebClient, file: Attachment) -> int:
     asked = task.arguments
     body, headers = _body(task.archive, file, asked["Transcode"], asked["Quality"], asked["Compress"])
     answer = client.request("POST", "instances", body, headers=headers)
-    for _ in range(_MOST_WAITS):
-        if answer.status != _SERVICE_UNAVAILABLE:
+    for _ in range(MOST_WAITS):
+        if answer.status != SERVICE_UNAVAILABLE:
             break
-        wait(task, _delay(answer))
+        wait(task, retry_delay(answer))
         answer = client.request("POST", "instances", body, headers=headers)
     if not answer.succeeded:
         raise refused(answer)
-    return len(body) if isinstance(body, bytes) else body.length
+    return file.uncompressed_size if isinstance(body, Body) else len(body)
 
 
-def _delay(answer: WebAnswer) -> float:
+def retry_delay(answer: WebAnswer) -> float:
+    """Seconds after which a server that is busy wants to be asked again, within bounds."""
     text = answer.headers.get("retry-after", "")
     return min(float(text), _LONGEST_WAIT) if text.isdigit() else 1.0
 

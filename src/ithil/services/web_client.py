@@ -5,13 +5,18 @@
 
 It blocks the calling thread, as everything in jobs and handlers does. Answers are kept in memory and have a
 bound, since they come from a server that may be anything. A body that is larger than memory should hold comes as
-a function that gives its pieces, so that it can be sent again.
+a function that gives its pieces, so that it can be sent again. An answer that is larger than that comes as a
+`WebStream`, piece by piece:
+
+    with client.open("GET", "studies/1.2.3") as stream:
+        for piece in stream.pieces(): ...
 """
 
 from __future__ import annotations
 
 import base64
 import http.client
+import select
 import socket
 import ssl
 import time
@@ -19,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import orjson
@@ -33,7 +38,10 @@ from ithil.settings.remotes import Peer
 MOST = 16 << 20
 """Bytes of the largest answer, unless a caller says otherwise."""
 
+A = TypeVar("A")
+
 _PIECE = 1 << 18
+_LAST_WORDS = 0.1  # seconds that an answer may take to arrive when the connection is closed already
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 """What a connection that the server has closed meanwhile ends with."""
@@ -41,9 +49,12 @@ _GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that is made while it is sent: `pieces` gives its `length` bytes anew at each call."""
+    """A body that is made while it is sent: `pieces` gives its `length` bytes anew at each call.
 
-    length: int
+    Without a length it is sent in chunks (RFC 9112 7.1).
+    """
+
+    length: int | None
     pieces: Callable[[], Iterator[bytes]]
 
 
@@ -66,6 +77,49 @@ class WebAnswer:
             return orjson.loads(self.body)
         except ValueError as error:
             raise CodedError(codes.NETWORK_PROTOCOL, "The other server did not answer with JSON") from error
+
+
+class WebStream:
+    """An answer that is read while it comes; close it, or use it as a context manager. For one thread at a time."""
+
+    def __init__(self, client: WebClient, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.getheaders()}
+        self.length: int | None = response.length
+        """Bytes of the body that are announced, None if they are not."""
+        self._client = client
+        self._response = response
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the server did what it was asked."""
+        return 200 <= self.status < 300
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body. Raises CodedError (network protocol) if it stops coming before its end."""
+        try:
+            while piece := self._response.read1(_PIECE):
+                yield piece
+            if self._response.length:  # what was announced and has not come
+                raise http.client.IncompleteRead(b"")
+            self._response.close()
+        except (OSError, http.client.HTTPException) as error:
+            self._client.close()
+            raise _unreachable(error) from error
+
+    def close(self) -> None:
+        """Be done with it; what has not been read is not read any more, and the connection is given up."""
+        if not self._response.isclosed() or self._response.will_close:
+            self._response.close()
+            self._client.close()
 
 
 class WebClient:
@@ -113,9 +167,25 @@ class WebClient:
         protocol, timeout) if there is no answer or one of more than `most` bytes. What `body` raises while it
         is made passes.
         """
+        return self._twice(lambda: self._ask(method, path, body, headers or {}, most))
+
+    def open(self, method: str, path: str, *, headers: Mapping[str, str] | None = None) -> WebStream:
+        """One request without a body, whose answer is read piece by piece; no other is made meanwhile.
+
+        Raises what `request` raises.
+        """
+
+        def ask() -> WebStream:
+            connection = self._send(method, path, b"", headers or {})
+            return WebStream(self, connection.getresponse())
+
+        return self._twice(ask)
+
+    def _twice(self, ask: Callable[[], A]) -> A:
+        """What `ask` gives; it is tried once more if the server had closed the connection that was kept."""
         kept = self._connection is not None
         try:
-            return self._ask(method, path, body, headers or {}, most)
+            return ask()
         except _GONE as error:
             self.close()
             if not kept:
@@ -127,7 +197,7 @@ class WebClient:
             self.close()
             raise
         try:
-            return self._ask(method, path, body, headers or {}, most)
+            return ask()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise _unreachable(error) from error
@@ -138,24 +208,38 @@ class WebClient:
     def _ask(
         self, method: str, path: str, body: bytes | Body, headers: Mapping[str, str], most: int
     ) -> WebAnswer:
+        return self._read(self._send(method, path, body, headers), most)
+
+    def _send(
+        self, method: str, path: str, body: bytes | Body, headers: Mapping[str, str]
+    ) -> http.client.HTTPConnection:
+        """Send a request; the connection on which its answer comes."""
         connection = self._connected()
         target = self._url.path + path
         if self._proxy is not None and self._url.scheme == "http":
             target = f"http://{self._url.netloc.rpartition('@')[2]}{target}"
+        length = len(body) if isinstance(body, bytes) else body.length
         try:
             connection.putrequest(method, target, skip_accept_encoding=True)
-            for name, value in {**self._headers, **headers}.items():
+            for name, value in _merged(self._headers, headers):
                 connection.putheader(name, value)
-            length = len(body) if isinstance(body, bytes) else body.length
-            if length or method in ("POST", "PUT"):
+            if length is None:
+                connection.putheader("Transfer-Encoding", "chunked")
+            elif length or method in ("POST", "PUT"):
                 connection.putheader("Content-Length", str(length))
             connection.endheaders(body if isinstance(body, bytes) and body else None)
         except (ValueError, UnicodeError) as error:  # a header or a host name that cannot be sent
             raise CodedError(codes.BAD_FILE_FORMAT, "An address or header of a server is invalid") from error
         if isinstance(body, Body):
-            for piece in body.pieces():
-                connection.send(piece)
-        return self._read(connection, most)
+            pieces = body.pieces() if length is not None else _chunks(body.pieces())
+            try:
+                for piece in pieces:
+                    connection.send(piece)
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                # Who refuses a body may say why before it has come in full, and hang up.
+                if not _has_answer(connection):
+                    raise
+        return connection
 
     def _read(self, connection: http.client.HTTPConnection, most: int) -> WebAnswer:
         deadline = time.monotonic() + self._timeout if self._timeout else None
@@ -217,6 +301,32 @@ def _headers(peer: Peer, url: SplitResult) -> dict[str, str]:
     else:
         headers |= _basic(url, "Authorization")
     return headers | peer.http_headers
+
+
+def _has_answer(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has said something before it hung up."""
+    sock: socket.socket | None = connection.sock
+    if sock is None or not select.select([sock], [], [], _LAST_WORDS)[0]:
+        return False
+    try:
+        return isinstance(sock, ssl.SSLSocket) or bool(sock.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
+
+
+def _merged(ours: Mapping[str, str], more: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Headers, where those of a request replace those of the server, however they are spelled."""
+    replaced = {name.lower() for name in more}
+    yield from ((name, value) for name, value in ours.items() if name.lower() not in replaced)
+    yield from more.items()
+
+
+def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A body in chunks, with the one that ends it."""
+    for piece in pieces:
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
 
 
 def _basic(url: SplitResult, name: str) -> dict[str, str]:

@@ -79,10 +79,10 @@ def _edited(word: str, chance: random.Random) -> str:
 
 
 def test_long_texts_take_no_time() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     like = fuzzy.like(" ".join(["A" * 500 + str(n) for n in range(500)]))
     assert not like("^".join(["A" * 61 + "BCD"] * 200))
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def _find(archive: Archive, tag: int, text: str) -> int:

@@ -161,3 +161,44 @@ def test_the_next_one_can_commit_after_a_failure() -> None:
         commits.submit(1)
     failing = False
     assert commits.submit(2) == 2
+
+
+def test_several_items_of_one_thread_share_a_commit() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    commits: GroupCommit[int, int] = GroupCommit(recorder)
+    count = 2 * MAXIMUM_BATCH + 3
+    assert commits.submit_all(range(count)) == [10 * item for item in range(count)]
+    assert [len(batch) for batch in recorder.batches] == [MAXIMUM_BATCH, MAXIMUM_BATCH, 3]
+    assert commits.submit_all([]) == []
+    assert commits.submit(7) == 70
+
+
+def test_one_bad_item_of_several_takes_no_other_along() -> None:
+    class Judging(Recorder):
+        def judge(self, batch: Sequence[int]) -> None:
+            if 2 in batch:
+                raise ValueError("bad")
+
+    recorder = Judging()
+    recorder.gate.set()
+    first, second, third = GroupCommit[int, int](recorder).submit_all([1, 2, 3])
+    assert (first, third) == (10, 30)
+    assert isinstance(second, ValueError)
+
+
+def test_lists_and_single_items_of_many_threads() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    commits: GroupCommit[int, int] = GroupCommit(recorder)
+
+    def work(number: int) -> bool:
+        if number % 2:
+            return commits.submit(number) == 10 * number
+        items = range(number, number + 40)
+        return commits.submit_all(items) == [10 * item for item in items]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(200)))
+    assert recorder.overlaps == 0
+    assert waiting(commits) == 0

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -55,7 +56,7 @@ def install(directory: Path, package: Path | None = None, integrity: str = INTEG
             _check(source, integrity)
             _unpack(source, unpacked)
             _put_in_place(unpacked, folder)
-    except (OSError, tarfile.TarError, EOFError, UnknownBuild) as error:
+    except (OSError, ValueError, tarfile.TarError, zlib.error, EOFError, UnknownBuild) as error:
         raise InstallError(f"OHIF cannot be installed in {directory}: {error}") from error
     _remove_others(directory, folder)
     installed = installation.load(directory)

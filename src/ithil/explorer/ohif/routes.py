@@ -167,11 +167,12 @@ class _Viewer:
     def _not_installed(self) -> Answer:
         return _missing(
             f"<p>This server serves the OHIF viewer, but {escape(PACKAGE)} {VERSION} is not installed on its host. "
-            "With npm there, and a registry that it can reach, this installs it:</p>\n"
-            "<pre><code>ithil viewer install</code></pre>\n"
+            "With npm there, and a registry that it can reach, this installs it, with the same "
+            "configuration as the server has:</p>\n"
+            "<pre><code>ithil viewer install [CONFIG ...]</code></pre>\n"
             "<p>Without, fetch the package elsewhere and give the file. The server need not be started anew.</p>\n"
             f"<pre><code>npm pack {escape(PACKAGE)}@{VERSION}\n"
-            f"ithil viewer install --package ohif-app-{VERSION}.tgz</code></pre>\n"
+            f"ithil viewer install [CONFIG ...] --package ohif-app-{VERSION}.tgz</code></pre>\n"
         )
 
 
