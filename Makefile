@@ -37,7 +37,7 @@ system-packages:
 	@tests/system-packages
 
 test: setup-test lint ## Install what the tests need (Debian packages too, as root) and run them all
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: setup-test ## Style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -22,12 +22,13 @@ from ithil.dicom.level import Level
 from ithil.dicom.native_values import BINARY_VRS
 from ithil.dicom.values import TEXT_VRS
 from ithil.dicomweb.links import instance_link, series_link, study_link
-from ithil.dicomweb.qido_attributes import CHARACTER_SET, RETRIEVE_URL, Shown
+from ithil.dicomweb.qido_attributes import CHARACTER_SET, MODALITIES_IN_STUDY, RETRIEVE_URL, Shown
 
 LARGEST_VALUE = 1 << 16
 """Bytes of a value in a file beyond which it is left out of answers; it can be had as bulk data."""
 
 _STUDY, _SERIES, _INSTANCE = "0020000d", "0020000e", "00080018"
+_MODALITIES = f"{MODALITIES_IN_STUDY:08X}"
 _URL = f"{RETRIEVE_URL:08X}"
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
@@ -147,6 +148,8 @@ def _object(columns: Sequence[Column], texts: Texts, link: str) -> Json:
             shown[name] = convert(text)
         elif missing is not None:
             shown[name] = missing
+    if len(shown.get(_MODALITIES, ())) == 1:  # without a value, on which OHIF's study list would break
+        del shown[_MODALITIES]
     shown[_URL] = {"vr": "UR", "Value": [link]}
     return shown
 

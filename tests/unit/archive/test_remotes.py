@@ -13,9 +13,10 @@ from ithil import error_codes as codes
 from ithil.archive import remotes
 from ithil.archive.archive import Archive
 from ithil.archive.index import remotes as rows
-from ithil.archive.remotes import MODALITIES, PEERS
+from ithil.archive.remotes import DICOMWEB_SERVERS, MODALITIES, PEERS
 from ithil.error_codes import CodedError
 from ithil.settings import Modality
+from ithil.settings.dicomweb_options import DicomWeb
 from ithil.settings.runtime import Runtime
 
 CONFIGURED = {"ct": Modality("CT", "ct.example", 104), "mr": Modality("MR", "mr.example", 104)}
@@ -124,3 +125,18 @@ def test_the_json_of_a_modality_is_read_back_as_the_same(open_archive: Any) -> N
         archive, "x", {**NEW, "AllowNAction": False, "Timeout": 7, "RetrieveMethod": "C-GET"}
     )
     assert MODALITIES.put(archive, "y", remotes.modality_json(found)) == found
+
+
+@pytest.mark.parametrize("in_database", [False, True])
+def test_dicomweb_servers_are_a_kind_of_their_own(open_archive: Any, in_database: bool) -> None:
+    options = {"dicom_web": DicomWeb(servers_in_database=in_database)}
+    runtime = Runtime()
+    first, second = open_archive(runtime, **options), open_archive(runtime, **options)
+    DICOMWEB_SERVERS.put(first, "far", {"Url": "http://far.example/dicom-web", "HasDelete": True})
+    assert PEERS.all(second) == {}
+    assert DICOMWEB_SERVERS.named(second, "far").properties == {"HasDelete": "1"}
+    again = open_archive(Runtime(), **options)
+    assert list(DICOMWEB_SERVERS.all(again)) == (["far"] if in_database else [])
+    with pytest.raises(CodedError) as caught:
+        DICOMWEB_SERVERS.put(first, "bad", {"Url": "http://far.example/", "HasDelete": "perhaps"})
+    assert caught.value.code == codes.BAD_FILE_FORMAT

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.application import Client
-from tests.unit.dicomweb.searching import ROOT, SERIES, STUDY, little_hospital, search, values
+from tests.unit.dicomweb.searching import ROOT, SERIES, STUDY, little_hospital, search, store, values
 
 OHIF_STUDIES = "limit=101&offset=0&fuzzymatching=false&includefield=00081030,00080060,00080090,00100030"
 OHIF_READS = (
@@ -112,3 +112,10 @@ def test_slicer_and_dicomweb_client(hospital: Client) -> None:
     assert values(series, "00200011") == [1, 2]
     everything: list[dict[str, Any]] = search(hospital, "/instances?includefield=all&limit=2", headers=accept)
     assert len(everything) == 2
+
+
+def test_ohif_breaks_on_modalities_without_a_value(client: Client) -> None:
+    store(client, StudyInstanceUID="1.2.3.7", SeriesInstanceUID="1.2.3.7.1", PatientID="none")
+    (found,) = search(client, f"/studies?{OHIF_STUDIES}")
+    assert "00080061" not in found
+    assert found["00080050"] == {"vr": "SH"}  # the others are there, as PS3.18 10.6.3.3 wants them

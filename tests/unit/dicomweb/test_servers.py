@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -322,7 +323,7 @@ def test_what_the_server_does_not_store_is_a_failure(
 
 @pytest.mark.parametrize("reason", [0x0111, 45070])
 def test_what_the_server_has_already_is_no_failure(make_far: MakeFar, ct: bytes, reason: int) -> None:
-    far = make_far(lambda asked: stored(failed={uid: reason for uid in uids_in(asked.body)}, status=409))
+    far = make_far(lambda asked: stored(failed=dict.fromkeys(uids_in(asked.body), reason), status=409))
     far.client.post("/instances", content=ct)
     assert far.post("stow", {"Resources": [CT_INSTANCE]}).status_code == 200
 
@@ -350,10 +351,10 @@ def test_a_failed_job_that_is_resubmitted_goes_on(make_far: MakeFar, monkeypatch
     full = False
     far.asked.clear()
     far.client.post(f"/jobs/{job}/resubmit")
-    for _ in range(500):
-        found = far.client.get(f"/jobs/{job}").json()
-        if found["State"] not in ("Pending", "Running"):
-            break
+    deadline = time.monotonic() + 30
+    while (found := far.client.get(f"/jobs/{job}").json())["State"] in ("Pending", "Running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert found["State"] == "Success"
     assert [len(uids_in(asked.body)) for asked in far.asked] == [2]
 

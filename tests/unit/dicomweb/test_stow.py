@@ -349,6 +349,17 @@ def test_nothing_of_a_patient_is_logged(client: Client, ct: bytes, caplog: pytes
     assert CT_UIDS[0] not in caplog.text
 
 
+def test_a_server_that_has_its_hands_full_says_when_to_come_back(client: Client, ct: bytes) -> None:
+    budget = client.app._budget
+    taken = client.app.context.settings.ithil.maximum_in_flight_mb * 1024 * 1024
+    assert budget.take(taken)
+    answer = stow(client, ct)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    budget.give_back(taken)
+    assert stow(client, ct).status_code == 200
+
+
 def test_query_arguments_change_nothing(client: Client, ct: bytes) -> None:
     assert stow(client, ct, url=f"{STUDIES}?accept=application/dicom%2Bjson&x=1").status_code == 200
 

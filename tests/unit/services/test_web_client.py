@@ -181,3 +181,78 @@ def test_a_proxy_gets_the_whole_address() -> None:
         with WebClient(Peer("http://pacs.example:8042/"), settings) as client:
             assert client.request("GET", "system").body == b"ok"
     assert heard[0].startswith(b"GET http://pacs.example:8042/system HTTP/1.1\r\n")
+
+
+def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
+    heard: list[bytes] = []
+
+    def talk(sock: socket.socket) -> None:
+        data = b""
+        while not data.endswith(b"0\r\n\r\n"):
+            data += sock.recv(65536)
+        heard.append(data)
+        sock.sendall(OK)
+
+    with serving(talk) as peer, WebClient(peer, Settings()) as client:
+        body = Body(None, lambda: iter([b"abc", b"", b"defghijklmnop"]))
+        assert client.request("POST", "studies", body, headers={"x-a": "c"}).body == b"ok"
+    head, _, content = heard[0].partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in head
+    assert b"Content-Length" not in head
+    assert b"x-a: c" in head
+    assert b"X-A: b" not in head, "a header of the request replaces that of the server, however it is spelled"
+    assert content == b"3\r\nabc\r\nd\r\ndefghijklmnop\r\n0\r\n\r\n"
+
+
+def test_who_refuses_a_body_before_its_end_is_heard() -> None:
+    told = threading.Event()
+
+    def talk(sock: socket.socket) -> None:
+        while not sock.recv(65536).endswith(b"x\r\n"):
+            pass
+        sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sock.close()
+        told.set()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x"
+        told.wait(10)
+        for _ in range(200):
+            yield bytes(1 << 20)
+
+    with serving(talk) as peer, WebClient(peer, Settings()) as client:
+        assert client.request("POST", "studies", Body(None, pieces)).status == 413
+
+
+def test_an_answer_is_read_piece_by_piece() -> None:
+    content = bytes(range(256)) * 8192
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nContent-Length: %d\r\n\r\n" % len(content)
+    with serving(answer(head + content, OK)) as peer, WebClient(peer, Settings()) as client:
+        with client.open("GET", "studies") as stream:
+            assert (stream.status, stream.succeeded, stream.length) == (200, True, len(content))
+            assert stream.headers["content-type"] == "x/y"
+            assert b"".join(stream.pieces()) == content
+        assert client.request("GET", "system").body == b"ok", "on the same connection"
+
+
+def test_an_answer_that_is_not_read_to_its_end_costs_the_connection() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"
+    with serving(answer(head + bytes(2_000_000)), answer(OK)) as peer, WebClient(peer, Settings()) as client:
+        with client.open("GET", "studies") as stream:
+            assert next(stream.pieces())
+        assert client.request("GET", "system").body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_an_answer_that_breaks_off_is_a_network_error(bad: bytes) -> None:
+    with serving(answer(bad)) as peer, WebClient(peer, Settings()) as client:
+        with client.open("GET", "studies") as stream, pytest.raises(CodedError) as caught:
+            list(stream.pieces())
+        assert caught.value.code == codes.NETWORK_PROTOCOL

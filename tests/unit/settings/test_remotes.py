@@ -8,7 +8,12 @@ import pytest
 
 from ithil.settings import Modality, Peer, SettingsError, load
 from ithil.settings.option import WrongValue
-from ithil.settings.remotes import parse_modality, parse_peer
+from ithil.settings.remotes import (
+    dicomweb_flag,
+    parse_dicomweb_server,
+    parse_modality,
+    parse_peer,
+)
 
 
 def test_a_modality_as_array_and_as_object() -> None:
@@ -124,3 +129,27 @@ def test_an_error_names_the_modality_but_no_password() -> None:
         load([], {}, {"OrthancPeers": {"site-b": ["nonsense", "user", "hidden"]}})
     assert "site-b" in str(caught.value)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({}, (False, True, True)),
+        ({"HasDelete": True, "ChunkedTransfers": False}, (True, False, True)),
+        ({"HasDelete": "1", "ChunkedTransfers": "0"}, (True, False, True)),
+        ({"HasDelete": "true", "HasWadoRsUniversalTransferSyntax": "false"}, (True, True, False)),
+        ({"HasDelete": 1}, (True, True, True)),
+    ],
+)
+def test_what_a_dicomweb_server_is_said_to_have(
+    written: dict[str, Any], expected: tuple[bool, bool, bool]
+) -> None:
+    server = parse_dicomweb_server({"Url": "http://h", **written}, [])
+    flags = ("HasDelete", "ChunkedTransfers", "HasWadoRsUniversalTransferSyntax")
+    assert tuple(dicomweb_flag(server, flag) for flag in flags) == expected
+
+
+@pytest.mark.parametrize("more", [{"HasDelete": "maybe"}, {"HasDelete": 2}, {"Other": {}}, {"Other": None}])
+def test_properties_of_a_dicomweb_server_that_make_no_sense(more: dict[str, Any]) -> None:
+    with pytest.raises(WrongValue):
+        parse_dicomweb_server({"Url": "http://h", **more}, [])
