@@ -18,7 +18,7 @@ from benchmarks.template import Address
 
 ROOT = "/dicom-web"
 JSON = {"Accept": "application/dicom+json"}
-_ROUNDS = 16  # of the time that one answer takes: with eight clients on two cores some four answers to each
+_ROUNDS = 12  # of the time that one answer takes: with eight clients on two cores some three answers to each
 _LONGEST = 120.0  # seconds
 
 

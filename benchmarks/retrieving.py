@@ -16,7 +16,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -69,11 +69,15 @@ def measure(server: Server, scratch: Path, wanted: frozenset[str], *, nodelay: b
     """Instances a second of each figure. Raises ServerFailed, SendFailed."""
     upload.upload_folder(server.http_port, _written(scratch / "retrieved"), limit=_LIMIT)
     suffix = "" if nodelay else "-nagle"
-    get = partial(_get, nodelay=nodelay)
+    timings: dict[str, Callable[[Server], list[float]]] = {
+        "get-scp": partial(_get, nodelay=nodelay),
+        "move-scp": _move,
+        "store-scu": _store,
+    }
     values = {}
     with _sink(nodelay) as port:
         _know(server, port)
-        for name, timed in {"get-scp": get, "move-scp": _move, "store-scu": _store}.items():
+        for name, timed in timings.items():
             if name + suffix in wanted:
                 values[name + suffix] = INSTANCES / median(timed(server))
     return values

@@ -39,7 +39,7 @@ USUAL = Sizes(
     batch=Shape(studies=1, series=1, instances=250),  # 1,000
     levels=(10_000,),
     searched=(3_000,),
-    metadata_series=(16, 4, 3),
+    metadata_series=(12, 3, 2),
     rounds=3,
     get_seconds=5,
     load_seconds=60,

@@ -108,7 +108,9 @@ def workloads(levels: list[int], searched: list[int]) -> list[Workload]:
         _retrieves(nodelay=False),
         _retrieves(nodelay=True),
         *(_qido(studies) for studies in searched),
-        Workload("metadata", dicomweb_metadata.figures(), dicomweb_metadata.measure, dicomweb=True),
+        Workload(
+            "metadata", dicomweb_metadata.figures(), dicomweb_metadata.measure, once=True, dicomweb=True
+        ),
         Workload("frames", dicomweb_frames.figures(), dicomweb_frames.measure, dicomweb=True),
         Workload("stow", dicomweb_stow.figures(), dicomweb_stow.measure, dicomweb=True),
         Workload("growth", _growth_figures(levels), _grow, once=True),
