@@ -1,25 +1,33 @@
-"""Ask DICOMweb once and look at the answer, before anything is timed.
+"""Ask DICOMweb: once, to look at the answer before anything is timed, and then by eight connections.
 
-A rate of refusals, of empty lists or of other pixels would be worth nothing, and the client that measures rates
-(wrk) looks at no more than the status.
+A rate of refusals, of empty lists or of other pixels would be worth nothing, and what measures rates looks at no
+more than the status.
 """
 
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmarks import wrk
 from benchmarks.servers import Server, ServerFailed
 from benchmarks.template import Address
 
+if TYPE_CHECKING:
+    from benchmarks.workloads import Bench
+
+HOST = "127.0.0.1"
 ROOT = "/dicom-web"
 JSON = {"Accept": "application/dicom+json"}
-_ROUNDS = 12  # of the time that one answer takes: with eight clients on two cores some three answers to each
-_LONGEST = 120.0  # seconds
+CONNECTIONS = 8  # as many as wrk has
+_SLOW = 0.1  # seconds for one answer
+_LEAST = 2  # answers that each connection awaits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +39,32 @@ class Asked:
 
 
 class Client:
-    """One keep-alive connection that asks one question after the other."""
+    """Asks one question after the other, each on a connection of its own.
+
+    Both servers close a connection that is idle for a second, which is how long it can take to look at a large
+    answer.
+    """
 
     def __init__(self, server: Server, *, timeout: float = 600) -> None:
         self._server = server
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=timeout)
-
-    def __enter__(self) -> Client:
-        self._connection.connect()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._timeout = timeout
 
     def ask(
         self, path: str, headers: Mapping[str, str], *, method: str = "GET", body: bytes | None = None
     ) -> Asked:
         """The answer to one request. Raises ServerFailed if it is not 200, or breaks off."""
+        connection = http.client.HTTPConnection(HOST, self._server.http_port, timeout=self._timeout)
         try:
+            connection.connect()
             started = time.perf_counter()
-            self._connection.request(method, path, body, dict(headers))
-            answer = self._connection.getresponse()
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
             content = answer.read()
             taken = time.perf_counter() - started
         except (http.client.HTTPException, OSError) as error:
             raise ServerFailed(f"{method} {path} of {self._server.kind.title} broke off: {error}") from error
+        finally:
+            connection.close()
         if answer.status != 200:
             raise ServerFailed(
                 f"{method} {path} of {self._server.kind.title} answered {answer.status}: {content[:200]!r}"
@@ -74,9 +83,37 @@ class Client:
         return found, asked.seconds
 
 
-def long_enough(one: float, seconds: int) -> int:
-    """Seconds that eight clients should ask for, when one answer takes `one` second; at least `seconds`."""
-    return round(max(seconds, min(_LONGEST, one * _ROUNDS)))
+def rate(
+    server: Server,
+    bench: Bench,
+    paths: Sequence[str],
+    headers: Mapping[str, str],
+    *,
+    one: float,
+) -> float:
+    """Answers a second to eight connections that go round `paths`; `one` answer alone takes so many seconds.
+
+    wrk measures, but does not count what it waits for when its time is over. So answers that take long are asked
+    for by eight threads here, each of which awaits at least two, and the time is that of the last one's end.
+
+    Raises ServerFailed, SendFailed.
+    """
+    server.measuring()
+    if one < _SLOW:
+        return wrk.rate(server, paths, seconds=bench.get_seconds, scratch=bench.scratch, headers=headers)
+    turns = itertools.cycle(paths)
+    client = Client(server)
+    started = time.perf_counter()
+
+    def work(_number: int) -> int:
+        done = 0
+        while done < _LEAST or time.perf_counter() - started < bench.get_seconds:
+            client.ask(next(turns), headers)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return sum(pool.map(work, range(CONNECTIONS))) / (time.perf_counter() - started)
 
 
 def study_path(study: Address) -> str:

@@ -1,6 +1,6 @@
 """How fast pictures come by WADO-RS: frames as viewers load them, and rendered images.
 
-Eight connections (wrk), frames with the header `Accept` that cornerstone sends. The frame of the first answer
+Eight connections, frames with the header `Accept` that cornerstone sends. The frame of the first answer
 is compared with the pixels that were stored, byte for byte.
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
-from benchmarks import upload, wrk
-from benchmarks.dicomweb_answers import Client, instance_path, long_enough
+from benchmarks import upload
+from benchmarks.dicomweb_answers import Client, instance_path, rate
 from benchmarks.figures import Figure, Target
 from benchmarks.servers import Server, ServerFailed
 from benchmarks.template import Address
@@ -74,19 +74,11 @@ def measure(server: Server, bench: Bench, wanted: frozenset[str]) -> dict[str, f
     for name, (paths, headers, good) in turns.items():
         if name not in wanted:
             continue
-        with Client(server) as client:
-            asked = client.ask(paths[0], headers)
-            if not good(asked.body):
-                raise ServerFailed(f"{server.kind.title} answered {paths[0]} with another picture")
-            asked = client.ask(paths[1 % len(paths)], headers)
-        server.measuring()
-        values[name] = wrk.rate(
-            server,
-            paths,
-            seconds=long_enough(asked.seconds, bench.get_seconds),
-            scratch=bench.scratch,
-            headers=headers,
-        )
+        client = Client(server)
+        if not good(client.ask(paths[0], headers).body):
+            raise ServerFailed(f"{server.kind.title} answered {paths[0]} with another picture")
+        one = client.ask(paths[1 % len(paths)], headers).seconds
+        values[name] = rate(server, bench, paths, headers, one=one)
     return values
 
 

@@ -1,9 +1,9 @@
 """How fast the metadata of a series is, never asked before (cold) and asked again (warm).
 
-Cold: each of some series once, one after the other on one connection, the rate of their median. `StableAge` is a
+Cold: each of some series once, one after the other, the rate of their median. `StableAge` is a
 day here, so Ithil has not prepared the document of a series in the background as it does in an ordinary
 installation, where a series that became stable is warm before anyone asks. The files themselves are in the
-page cache, for both servers alike. Warm: eight connections (wrk) go round the same series; once without
+page cache, for both servers alike. Warm: eight connections go round the same series; once without
 compression, and once as browsers and Python's clients ask, with gzip.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks import upload, wrk
+from benchmarks import upload
 from benchmarks.datasets import SMALL_PIXELS
-from benchmarks.dicomweb_answers import JSON, Client, long_enough, series_path
+from benchmarks.dicomweb_answers import JSON, Client, rate, series_path
 from benchmarks.figures import Figure, Target
 from benchmarks.servers import Server, ServerFailed
 from benchmarks.template import Address, Template
@@ -63,27 +63,21 @@ def measure(server: Server, bench: Bench, wanted: frozenset[str]) -> dict[str, f
         paths = [f"{series_path(one)}/metadata" for one in series]
         for name, headers in {figure: JSON, f"{figure}-gzip": {**JSON, "Accept-Encoding": "gzip"}}.items():
             if name in wanted:
-                server.measuring()
-                values[name] = wrk.rate(
-                    server,
-                    paths,
-                    seconds=long_enough(taken[-1], bench.get_seconds),
-                    scratch=bench.scratch,
-                    headers=headers,
-                )
+                again = Client(server).ask(paths[-1], headers)
+                values[name] = rate(server, bench, paths, headers, one=again.seconds)
     return values
 
 
 def _cold(server: Server, series: list[Address], size: int) -> list[float]:
     """Seconds that each series takes when it is asked for first; all are checked."""
     taken = []
-    with Client(server) as client:
-        for one in series:
-            found, seconds = client.ask_json(f"{series_path(one)}/metadata")
-            uids = {data_set["00080018"]["Value"][0] for data_set in found}
-            if len(uids) != size or any(len(data_set) < _LEAST_ELEMENTS for data_set in found):
-                raise ServerFailed(f"{server.kind.title} left something out of the metadata of a series")
-            taken.append(seconds)
+    client = Client(server)
+    for one in series:
+        found, seconds = client.ask_json(f"{series_path(one)}/metadata")
+        uids = {data_set["00080018"]["Value"][0] for data_set in found}
+        if len(uids) != size or any(len(data_set) < _LEAST_ELEMENTS for data_set in found):
+            raise ServerFailed(f"{server.kind.title} left something out of the metadata of a series")
+        taken.append(seconds)
     return taken
 
 

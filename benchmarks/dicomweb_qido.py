@@ -1,18 +1,19 @@
 """How fast QIDO-RS is: lists of 50 studies, by PatientID and by `*name*`, on an archive of many small studies.
 
-Eight connections (wrk). Every question is new: another page, patient or name, and a URL that was not asked
+Eight connections. Every question is new: another page, patient or name, and a URL that was not asked
 before, so that no server can answer from memory. One figure repeats the first page of the list over and over,
 which is what many clients of one archive do. How many studies the answers show is noted beside the figures.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import upload, wrk
-from benchmarks.dicomweb_answers import JSON, ROOT, Client, long_enough
+from benchmarks import upload
+from benchmarks.dicomweb_answers import JSON, ROOT, Client, rate
 from benchmarks.figures import Figure, Target
 from benchmarks.servers import Server, ServerFailed
 from benchmarks.study_list import name_part, patient_id
@@ -26,9 +27,12 @@ _CHECKED = 10  # answers that are looked at before the clock starts
 _FILL_RATE = 100.0  # studies a second that the slower server is expected to take at least
 _STEP = 7919  # from one question's study to the next one's
 
-# What OHIF and Weasis ask for beside what comes by itself. Which of these are in a question changes with it, so
-# that there are more questions than pages.
+_PAGES = 10  # that are looked at: a list is seldom read further
+
+# What OHIF and Weasis ask for beside what comes by itself; their order changes with the question, so that there
+# are more questions than pages.
 _FIELDS = ("00081030", "00080060", "00080090", "00100030", "00100040", "00200010")
+_ORDERS = list(itertools.permutations(_FIELDS))
 
 
 def figures(studies: int) -> tuple[Figure, ...]:
@@ -61,21 +65,14 @@ def measure(server: Server, bench: Bench, wanted: frozenset[str], *, studies: in
         figure = f"qido-{studies}-{name}"
         if figure not in wanted:
             continue
-        found, slowest = _checked(server, question)
+        found, last = _checked(server, question)
         if name.startswith("50") and found != _PAGE:
             raise ServerFailed(f"{server.kind.title} showed {found} studies instead of {_PAGE}")
         note = f"{server.kind.title} showed {found:.1f} studies in an answer of {figure}."
         if note not in bench.notes:
             bench.notes.append(note)
-        server.measuring()
-        values[figure] = wrk.rate(
-            server,
-            [question(number) for number in range(_CHECKED, 1 if name == "50-again" else _URLS)]
-            or [question(0)],
-            seconds=long_enough(slowest, bench.get_seconds),
-            scratch=bench.scratch,
-            headers=JSON,
-        )
+        asked = range(1) if name == "50-again" else range(_CHECKED, _URLS)
+        values[figure] = rate(server, bench, [question(number) for number in asked], JSON, one=last)
     return values
 
 
@@ -85,25 +82,24 @@ def _checked(server: Server, question: Callable[[int], str]) -> tuple[float, flo
     Raises ServerFailed if one of them shows none.
     """
     counts = []
-    with Client(server) as client:
-        for number in range(_CHECKED):
-            found, seconds = client.ask_json(question(number))
-            if not found or "0020000D" not in found[0]:
-                raise ServerFailed(f"{server.kind.title} found nothing by {question(number)}")
-            counts.append(len(found))
+    client = Client(server)
+    for number in range(_CHECKED):
+        found, seconds = client.ask_json(question(number))
+        if not found or "0020000D" not in found[0]:
+            raise ServerFailed(f"{server.kind.title} found nothing by {question(number)}")
+        counts.append(len(found))
     return sum(counts) / len(counts), seconds
 
 
 def _page(number: int, *, studies: int) -> str:
-    pages = studies - _PAGE + 1
-    variant, offset = divmod(number, pages)
-    return f"{ROOT}/studies?limit={_PAGE}&offset={offset * _STEP % pages}&includefield={_fields(variant)}"
+    offsets = min(_PAGES * _PAGE, studies - _PAGE + 1)
+    variant, offset = divmod(number, offsets)
+    return f"{ROOT}/studies?limit={_PAGE}&offset={offset * _STEP % offsets}&includefield={_fields(variant)}"
 
 
 def _fields(variant: int) -> str:
-    """Five of the attributes, in an order that changes with `variant`."""
-    turn = variant % len(_FIELDS)
-    return ",".join((_FIELDS[turn:] + _FIELDS[:turn])[:5])
+    """The attributes, in an order that changes with `variant`."""
+    return ",".join(_ORDERS[variant % len(_ORDERS)])
 
 
 def _by_patient(number: int, *, studies: int) -> str:

@@ -49,8 +49,7 @@ def measure(server: Server, bench: Bench, wanted: frozenset[str]) -> dict[str, f
         taken: list[float] = []
         while len(taken) < _LEAST or (sum(taken) < bench.get_seconds and len(taken) < _MOST):
             body = _request(template, kind, len(taken))
-            with Client(server) as client:
-                asked = client.ask(f"{ROOT}/studies", _HEADERS, method="POST", body=body)
+            asked = Client(server).ask(f"{ROOT}/studies", _HEADERS, method="POST", body=body)
             _check(server, asked.body)
             taken.append(asked.seconds)
         stored += len(taken) * INSTANCES

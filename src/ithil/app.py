@@ -22,7 +22,7 @@ from copy import copy
 import uvicorn
 
 from ithil import __version__, logs, metrics
-from ithil.allocator import bound_arenas
+from ithil.allocator import bound_memory
 from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.sweeps import Sweeper
@@ -68,7 +68,7 @@ def run(settings: Settings, *, verbosity: int = 0, reload: Callable[[], Settings
 
     With `reload`, SIGHUP and `/tools/reset` read the configuration again and start anew with it.
     """
-    bound_arenas()
+    bound_memory()
     _announce(settings, verbosity)
     try:
         course = _Course(settings, Listeners(settings), verbosity, reload)

@@ -11,6 +11,7 @@ from tests.conformance.commitment import COMMITMENT
 from tests.conformance.creating import CREATIONS
 from tests.conformance.dicomweb_metadata import DICOMWEB_METADATA
 from tests.conformance.dicomweb_rendered import DICOMWEB_RENDERED
+from tests.conformance.dicomweb_servers import DICOMWEB_SERVERS
 from tests.conformance.editing import EDITING
 from tests.conformance.finding import FINDING
 from tests.conformance.jobs import JOBS
@@ -49,6 +50,7 @@ SCENARIOS: dict[str, Scenario] = {
         STOW,
         DICOMWEB_METADATA,
         DICOMWEB_RENDERED,
+        DICOMWEB_SERVERS,
         CHANGE_FEED,
         WORKLIST_SERVICE,
     )

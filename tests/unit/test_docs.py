@@ -38,6 +38,8 @@ NO_OPTIONS = {
     ),
     *("ScheduledStationAETitle", "ScheduledStepAttributesSequence", "AllowEventReport"),
     *("OrthancPeerStore", "PullTransfer", "PushTransfer", "RemoteSelf"),
+    *("CertificateFile", "CertificateKeyFile", "CertificateKeyPassword", "HttpHeaders", "HasDelete"),
+    *("ChunkedTransfers", "HasWadoRsUniversalTransferSyntax", "GetArguments"),
     *("FirstDelay", "LongestDelay", "UseDicomTls"),
     *("ArchiveSize", "FailedInstancesCount", "LossyQuality", "SeriesDescription"),
     *("AlreadyStored", "ChangeType", "HttpStatus", "IfChanged", "IsProtected", "IsStable", "MainDicomTags"),

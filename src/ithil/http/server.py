@@ -46,7 +46,7 @@ from ithil.settings import Settings
 Scope = Mapping[str, Any]
 Buffer = bytes | memoryview
 
-CACHE_BYTES = 32 * 1024 * 1024
+CACHE_BYTES = 24 * 1024 * 1024
 _UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
 _OVERRIDES = ("PUT", "DELETE")
 

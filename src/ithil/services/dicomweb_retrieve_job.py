@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from ithil.archive.archive import Archive
 from ithil.archive.coded import coded
 from ithil.archive.errors import IndexUnavailable, StorageFull, StorageUnavailable
 from ithil.archive.ingest import Incoming
+from ithil.archive.ingest_batch import Outcome
 from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
 from ithil.dicom.related_reader import (
@@ -32,6 +34,7 @@ from ithil.dicom.related_reader import (
 from ithil.error_codes import CodedError
 from ithil.jobs.kind import Task
 from ithil.services.dicomweb_client import accepting, refusal, server_named
+from ithil.services.peers import MOST_WAITS, SERVICE_UNAVAILABLE, retry_delay, wait
 from ithil.services.web_client import WebClient, WebStream
 from ithil.settings.remotes import Peer, dicomweb_flag
 
@@ -104,13 +107,24 @@ class RetrieveClientKind:
         self, task: Task, client: WebClient, target: str, headers: Mapping[str, str], counts: _Counts
     ) -> None:
         try:
-            with client.open("GET", target, headers=headers) as stream:
+            with _opened(task, client, target, headers) as stream:
                 _take(task, stream, counts)
         except CodedError as error:
             if not task.arguments["Permissive"]:
                 raise
             log.warning("A DICOMweb server does not give what it is asked for: code %d", error.code)
             counts.failed += 1
+
+
+def _opened(task: Task, client: WebClient, target: str, headers: Mapping[str, str]) -> WebStream:
+    """The answer of the server, which is asked again if it is busy. Raises CodedError, Interrupted."""
+    for _ in range(MOST_WAITS):
+        stream = client.open("GET", target, headers=headers)
+        if stream.status != SERVICE_UNAVAILABLE:
+            return stream
+        stream.close()
+        wait(task, retry_delay(stream))
+    return client.open("GET", target, headers=headers)
 
 
 def _accept(server: Peer) -> str:
@@ -213,6 +227,9 @@ class _Arriving:
         self._counts = counts
         self._incoming: Incoming | None = None
         self._whole: list[Incoming] = []
+        self._settling: list[Incoming] = []
+        self._results: Future[list[Outcome]] | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="retrieve")
 
     def take(self, event: Event) -> None:
         """The next thing that was found. Raises CodedError for what cannot be stored, unless that is permitted."""
@@ -224,7 +241,7 @@ class _Arriving:
             self._whole.append(self._incoming)
             self._incoming = None
             if len(self._whole) >= TOGETHER:
-                self.settle()
+                self._begin_to_settle()
 
     def _begin(self, head: PartHead) -> None:
         if head.media_type.name in _TAKEN:
@@ -246,16 +263,31 @@ class _Arriving:
 
     def settle(self) -> None:
         """Store what has come in full; it is safe when this returns."""
-        whole, self._whole = self._whole, []
+        self._begin_to_settle()
+        self._settled()
+
+    def _begin_to_settle(self) -> None:
+        """Have it stored while more comes, once what went before is."""
+        self._settled()
+        self._settling, self._whole = self._whole, []
+        if self._settling:
+            self._results = self._worker.submit(ingest_batch.commit_all, self._archive, self._settling)
+
+    def _settled(self) -> None:
+        """Wait for what is being stored, and count it."""
+        results, self._results = self._results, None
+        if results is None:
+            return
         failures: list[BaseException] = []
         try:
-            for result in ingest_batch.commit_all(self._archive, whole):
+            for result in results.result():
                 if isinstance(result, StoreResult):
                     self._counts.received += 1
                 else:
                     failures.append(result)
         finally:
-            for incoming in whole:
+            settling, self._settling = self._settling, []
+            for incoming in settling:
                 incoming.discard()
         for failure in failures:
             self._fail(failure)
@@ -270,8 +302,9 @@ class _Arriving:
         self._counts.failed += 1
 
     def discard(self) -> None:
-        """Forget what is not whole, and what is not stored."""
-        waiting, self._whole = self._whole, []
+        """Forget what is not whole, and what is not stored; what is being stored is waited for."""
+        self._worker.shutdown()
+        waiting, self._whole, self._settling = self._whole + self._settling, [], []
         if self._incoming is not None:
             waiting.append(self._incoming)
             self._incoming = None

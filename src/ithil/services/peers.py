@@ -26,7 +26,7 @@ from ithil.dicom.errors import DicomError
 from ithil.error_codes import CodedError
 from ithil.jobs.kind import Task
 from ithil.pixels.errors import PixelError
-from ithil.services.web_client import Body, WebAnswer, WebClient
+from ithil.services.web_client import Body, WebAnswer, WebClient, WebStream
 from ithil.settings.remotes import Peer
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ def _post(task: Task, client: WebClient, file: Attachment) -> int:
     return file.uncompressed_size if isinstance(body, Body) else len(body)
 
 
-def retry_delay(answer: WebAnswer) -> float:
+def retry_delay(answer: WebAnswer | WebStream) -> float:
     """Seconds after which a server that is busy wants to be asked again, within bounds."""
     text = answer.headers.get("retry-after", "")
     return min(float(text), _LONGEST_WAIT) if text.isdigit() else 1.0

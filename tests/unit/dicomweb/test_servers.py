@@ -329,10 +329,15 @@ def test_what_the_server_has_already_is_no_failure(make_far: MakeFar, ct: bytes,
 
 
 def test_a_busy_server_is_asked_again(make_far: MakeFar, ct: bytes) -> None:
-    answered = iter([Said(status=503, headers=(("Retry-After", "0"),))])
+    busy = Said(b"later", status=503, headers=(("Retry-After", "0"),))
+    answered = iter([busy])
     far = make_far(lambda asked: next(answered, None) or takes_all(asked))
     far.client.post("/instances", content=ct)
     assert far.post("stow", {"Resources": [CT_INSTANCE]}).status_code == 200
+    assert len(far.asked) == 2
+    answered_get = iter([busy])
+    far = make_far(lambda asked: next(answered_get, None) or related(ct))
+    assert far.post("retrieve", {"Resources": [{"Study": "1"}]}).status_code == 200
     assert len(far.asked) == 2
 
 

@@ -29,7 +29,9 @@ _fdatasync = getattr(os, "fdatasync", os.fsync)
 _TURN_PAUSE = 0.0003  # seconds between two tries to take the turn
 CHECKPOINT_PAGES = 4000  # of 4 KiB: how long the log gets before it is moved into the database
 LOG_SIZE = 20 * 1024 * 1024  # bytes that the log's file has from the beginning
-CACHE_KIB = 8192  # page cache of a connection
+CACHE_KIB = (
+    2048  # page cache of a connection; every thread has one, and the pages are in the system's cache as well
+)
 
 
 class SqliteDatabase(Database):
