@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 ROOT = "/dicom-web"
 JSON = {"Accept": "application/dicom+json"}
 CONNECTIONS = 8  # as many as wrk has
-_SLOW = 0.1  # seconds for one answer
+_SLOW = 0.25  # seconds for one answer
 _LEAST = 2  # answers that each connection awaits
 
 

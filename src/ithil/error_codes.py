@@ -6,6 +6,7 @@ This module imports nothing of Ithil, so that every part may refuse with a code.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 INTERNAL_ERROR = -1
@@ -164,6 +165,7 @@ class CodedError(Exception):
         details: one sentence for people; never quotes stored values.
         status: an HTTP status other than the one of the code.
         payload: what else clients' programs are told (`ErrorPayload`), JSON; never quotes stored values.
+        headers: what HTTP has a header for, such as `Content-Range` of a range that is not there.
     """
 
     def __init__(
@@ -173,20 +175,24 @@ class CodedError(Exception):
         *,
         status: int | None = None,
         payload: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(details or MESSAGES.get(code, MESSAGES[INTERNAL_ERROR]))
         self.code = code
         self.details = details
         self.status = STATUSES.get(code, 500) if status is None else status
         self.payload = payload
+        self.headers = dict(headers or {})
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _remade, (self.code, self.details, self.status, self.payload)
+        return _remade, (self.code, self.details, self.status, self.payload, self.headers)
 
 
-def _remade(code: int, details: str, status: int, payload: dict[str, Any] | None) -> CodedError:
+def _remade(
+    code: int, details: str, status: int, payload: dict[str, Any] | None, headers: dict[str, str]
+) -> CodedError:
     """A refusal as it comes out of another process."""
-    return CodedError(code, details, status=status, payload=payload)
+    return CodedError(code, details, status=status, payload=payload, headers=headers)
 
 
 _LONGEST_NAME = 64

@@ -26,8 +26,8 @@ VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "PN", "SH", "TM", "UC", "UI
 LONGEST = 512
 """Characters of a value that is kept; PostgreSQL's indexes take 2,704 bytes."""
 
-MOST_ROWS = 64
-"""Values of one tag in one instance that are kept."""
+MOST_ROWS = 4000
+"""Values of one tag in one instance that are kept, the whole ones of several included."""
 
 _Row = tuple[str, str, float | None]  # norm, value, number
 
@@ -40,6 +40,7 @@ _FORMS = {
 }
 _OLD_SEPARATORS = {"DA": ".", "TM": ":"}  # of ACR-NEMA, which PS3.5 6.2 lets readers accept
 _TOO_LONG = "The value is too long"
+_TOO_MANY = f"There are more than {MOST_ROWS} values"
 UNREADABLE = "The header of the file cannot be read"
 
 
@@ -101,13 +102,16 @@ def _kept(tag: QueryTag, texts: Iterable[str | None]) -> Value:
         if max(len(text), len(fold(text))) > LONGEST:
             reason = _TOO_LONG
             continue
+        if len(rows) >= MOST_ROWS:
+            reason = _TOO_MANY
+            break
         parts = text.split("\\") if tag.vr != "UR" else [text]
         if len(parts) > 1:
-            _add(rows, text.strip(), (fold(text), text.strip(), None))  # the whole, whose form says nothing
+            rows.setdefault(text.strip(), (fold(text), text.strip(), None))  # its form says nothing
         for part in map(str.strip, parts):
             row = _row(part, tag.vr) if part else None
             if row is not None:
-                _add(rows, part, row)
+                rows.setdefault(part, row)
             elif part:
                 reason = f"The value is not of the VR {tag.vr}"
     return Value(tag, tuple(rows.values()), reason)
@@ -148,11 +152,6 @@ def _text(element: Element, vr: str, decode: Decoder, sign: str) -> str | None:
     raw = bytes(element.value[: 8 * LONGEST])  # of the longest there are 4 bytes a character
     text = clean_text(raw, decode) if known in TEXT_VRS else value_text(known, raw, decode, sign)
     return None if text is None else text.replace("\0", "")
-
-
-def _add(rows: dict[str, _Row], text: str, row: _Row) -> None:
-    if len(rows) < MOST_ROWS:
-        rows.setdefault(text, row)
 
 
 def _row(text: str, vr: str) -> _Row | None:

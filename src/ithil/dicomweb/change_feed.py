@@ -18,7 +18,7 @@ from ithil.archive import change_feed, headers
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris, instance_path
 from ithil.archive.change_feed import ACTIONS, Entry, State
-from ithil.archive.errors import ArchiveError, IndexUnavailable
+from ithil.archive.errors import FileCorrupted, FileMissing
 from ithil.dicom.errors import DicomError
 from ithil.dicom.json_model import to_object
 from ithil.dicomweb.links import service_root
@@ -89,7 +89,9 @@ def get_feed(request: Request) -> Answer:
         actions=_actions(query),
     )
     root = service_root(request)
-    answer = Answer(Stream(_array(request.context.archive, root, found, metadata)), JSON)
+    pieces = _array(request.context.archive, root, found, metadata)
+    # Without metadata it is small, and then it is kept for all who poll.
+    answer = Answer(Stream(pieces) if metadata else b"".join(pieces), JSON)
     if len(found) == limit:
         following = {name: value for name, value in request.query.items() if name.lower() not in _PASSED}
         following["since"] = str(found[-1].sequence)
@@ -136,18 +138,17 @@ def _json(archive: Archive, root: str, entry: Entry, metadata: bool) -> bytes:
 
 
 def _metadata(archive: Archive, root: str, entry: Entry) -> dict[str, Any] | None:
-    """The header of a stored instance in DICOM JSON; None if it was deleted just now or cannot be read.
+    """The header of a stored instance in DICOM JSON; None if it was deleted just now, is lost or damaged.
 
-    One file that is damaged must not keep a reader from ever getting past its entry.
+    One such file must not keep a reader from ever getting past its entry. Raises StorageUnavailable: what can be
+    read again soon must not be missed for ever.
     """
     address = root + instance_path(entry.study, entry.series, entry.instance)
     uris = bulk_data_uris(address, archive.settings.dicom_web.other_binary_mode)
     try:
         for _, dataset in headers.read_many(archive, [entry.instance_id]):
             return to_object(dataset, uris)
-    except IndexUnavailable:
-        raise
-    except (ArchiveError, DicomError):
+    except (FileMissing, FileCorrupted, DicomError):
         return None
     return None
 

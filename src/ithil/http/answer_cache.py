@@ -8,14 +8,14 @@ lookup after a change drops everything; there is nothing to invalidate by hand.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ithil.http.answers import FilePart
 
-OVERHEAD = 1000  # bytes that an entry costs beside its body
+OVERHEAD = 1000  # bytes that an entry costs beside what it holds
+LARGEST_KEY = 4096  # bytes; longer ones are made up by somebody, and would hold more than their answers
 LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
 
 
@@ -36,6 +36,13 @@ class CachedAnswer:
         lines = [b"%s: %s\r\n" % header for header in self.headers]
         object.__setattr__(self, "head", b"".join([b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"]))
 
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes in memory."""
+        part = self.part
+        around = 0 if part is None else len(part.before) + len(part.after)
+        return OVERHEAD + len(self.body) + 2 * len(self.head) + around
+
 
 class AnswerCache:
     """A least-recently-used cache of `capacity` bytes. To be used from the event loop only."""
@@ -43,10 +50,10 @@ class AnswerCache:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._version: object | None = None
-        self._entries: OrderedDict[Hashable, CachedAnswer] = OrderedDict()
+        self._entries: OrderedDict[bytes, CachedAnswer] = OrderedDict()
         self._size = 0
 
-    def get(self, key: Hashable, version: object | None) -> CachedAnswer | None:
+    def get(self, key: bytes, version: object | None) -> CachedAnswer | None:
         """The answer kept for `key`, if the index is still at `version` (None: unknown, nothing is valid)."""
         if version != self._version or version is None:
             self._restart(version)
@@ -56,21 +63,21 @@ class AnswerCache:
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: Hashable, version: object | None, answer: CachedAnswer) -> None:
+    def put(self, key: bytes, version: object | None, answer: CachedAnswer) -> None:
         """Keep an answer that was made from the index at `version` or later."""
         if version is None or version != self._version:
             return
-        cost = len(answer.body) + OVERHEAD
-        if cost > self._capacity // LARGEST_SHARE:
+        cost = len(key) + answer.size
+        if len(key) > LARGEST_KEY or cost > self._capacity // LARGEST_SHARE:
             return
         before = self._entries.pop(key, None)
         if before is not None:
-            self._size -= len(before.body) + OVERHEAD
+            self._size -= len(key) + before.size
         self._entries[key] = answer
         self._size += cost
         while self._size > self._capacity:
-            _, oldest = self._entries.popitem(last=False)
-            self._size -= len(oldest.body) + OVERHEAD
+            oldest, dropped = self._entries.popitem(last=False)
+            self._size -= len(oldest) + dropped.size
 
     def _restart(self, version: object | None) -> None:
         self._version = version

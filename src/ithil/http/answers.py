@@ -12,7 +12,7 @@ import orjson
 
 from ithil.error_codes import CodedError
 from ithil.http import errors
-from ithil.http.ranges import BadRange, content_range, range_header, requested_range
+from ithil.http.ranges import content_range, range_header, requested_range
 from ithil.http.request import Request
 from ithil.http.xml import to_xml
 
@@ -79,12 +79,17 @@ class Stream:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer. `content_type` "" sends no such header."""
+    """One answer. `content_type` "" sends no such header.
+
+    With `keep` off it is not given to others who ask the same, though its route is `cacheable`: it lacks what
+    could not be read just now.
+    """
 
     body: bytes | FilePart | Stream = b""
     content_type: str = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    keep: bool = True
 
     @property
     def length(self) -> int | None:
@@ -125,10 +130,10 @@ def missing() -> Answer:
 
 def failure(error: CodedError, request_method: str, path: str, *, described: bool) -> Answer:
     """The answer that tells about `error`; without a body if errors are not to be described."""
-    headers = {"Content-Range": f"bytes */{error.size}"} if isinstance(error, BadRange) else {}
     if not described:
-        return Answer(status=error.status, headers=headers)
-    return Answer(errors.describe(error, request_method, path), JSON, error.status, headers)
+        return Answer(status=error.status, headers=dict(error.headers))
+    body = errors.describe(error, request_method, path)
+    return Answer(body, JSON, error.status, dict(error.headers))
 
 
 def disposition(filename: str) -> dict[str, str]:
@@ -167,7 +172,7 @@ def part_of(
     """The part of `answer` that the client asks for (206), or all of it if it does not (RFC 9110 14).
 
     `tag` is the entity tag of the answer. `section` gives the bytes from one offset up to another of a body
-    that is a stream; a stream without it, or of unknown length, is always sent whole. Raises BadRange (416).
+    that is a stream; a stream without it, or of unknown length, is always sent whole. Raises CodedError (416).
     """
     size, body = answer.length, answer.body
     if size is None or (isinstance(body, Stream) and section is None):

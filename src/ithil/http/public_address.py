@@ -22,9 +22,9 @@ FORWARDING_HEADERS = (
 """Headers on which the address depends, beside `Host`."""
 
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_LONGEST = 1024  # characters of a header that are looked at
 _PORTS = {"http": "80", "https": "443"}
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~%@-]+)+\Z")
-_PAIR = re.compile(r'([A-Za-z]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))')
 
 
 def public_address(request: Request, *, host: str = "", https: bool = False) -> str:
@@ -52,12 +52,15 @@ def public_address(request: Request, *, host: str = "", https: bool = False) -> 
 
 def _forwarded(header: str) -> dict[str, str]:
     """The pairs of the first element of `Forwarded`, names in lower case."""
-    first = header[:4096].split(",", 1)[0]
-    return {name.lower(): quoted or plain for name, quoted, plain in _PAIR.findall(first)}
+    pairs = {}
+    for pair in header[:_LONGEST].split(",", 1)[0].split(";"):
+        name, _, value = pair.partition("=")
+        pairs[name.strip().lower()] = value.strip().strip('"')
+    return pairs
 
 
 def _first(headers: Mapping[str, str], name: str) -> str:
-    return headers.get(name, "")[:4096].split(",", 1)[0].strip()
+    return headers.get(name, "")[:_LONGEST].split(",", 1)[0].strip()
 
 
 def _scheme(value: str) -> str | None:

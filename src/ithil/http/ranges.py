@@ -8,15 +8,6 @@ from collections.abc import Mapping
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
 
-
-class BadRange(CodedError):
-    """A range behind the end: 416, with the size in `Content-Range` so that the client can ask again."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(codes.BAD_RANGE)
-        self.size = size
-
-
 _ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*\Z")
 
 
@@ -32,7 +23,7 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     """First byte and the one after the last, for content of `size` bytes; None for the whole content.
 
     A header that is not understood (another unit, several ranges) is passed over, as the standard allows.
-    Raises BadRange (416) for a range that begins behind the end.
+    Raises CodedError (416, with the size in `Content-Range`) for a range that begins behind the end.
     """
     match = _ONE_RANGE.match(header) if header else None
     if match is None or match.groups() == ("", ""):
@@ -45,7 +36,7 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None  # not a valid range at all
     if start >= end:
-        raise BadRange(size)
+        raise CodedError(codes.BAD_RANGE, headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 

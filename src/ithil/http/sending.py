@@ -9,6 +9,7 @@ opened once for its whole answer, which thus reaches its end even if the file is
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ LARGEST_AT_ONCE = 4 * 1024 * 1024
 
 UNCOMPRESSED = 1  # `Attachment.compression`
 
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -33,11 +35,16 @@ def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     """The headers of an answer; one of unknown length has no Content-Length and is sent in chunks."""
     headers = [_NOSNIFF]
     if answer.content_type:
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        headers.append((b"content-type", _safe(answer.content_type)))
     if answer.status != 304 and answer.length is not None:
         headers.append((b"content-length", str(answer.length).encode()))
-    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers += [(name.lower().encode(), _safe(value)) for name, value in answer.headers.items()]
     return headers
+
+
+def _safe(value: str) -> bytes:
+    """The value of a header, in which nothing that was stored can begin another header (RFC 9110 5.5)."""
+    return _CONTROLS.sub(b"?", value.encode("latin-1", "replace"))
 
 
 async def first_piece(context: Context, answer: Answer) -> bytes:

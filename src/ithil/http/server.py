@@ -1,6 +1,6 @@
 """The ASGI application: from a request of the HTTP server to the handler of a route, and back.
 
-The order of things, for each request: who is it (`access`), is the answer known already (`answer_cache`),
+The order of things, for each request: who is it (`access`), is the answer known already (`known_answers`),
 which route (`routing`), then the handler, in a worker thread since it may wait for disk or database. Uploads
 alone stay on the event loop while their bytes arrive, and visit a thread to store them. Whatever a handler
 raises becomes one of Orthanc's errors; the connection and the server go on.
@@ -22,19 +22,17 @@ from ithil import error_codes as codes
 from ithil import metrics
 from ithil.archive.archive import Archive
 from ithil.archive.names import Names
-from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.error_codes import CodedError
 from ithil.http import answers, errors
 from ithil.http.access import CHALLENGE, AccessControl, Visitor
 from ithil.http.admission import RETRY_AFTER, Budget, Busy, share_of
-from ithil.http.answer_cache import AnswerCache, CachedAnswer
-from ithil.http.answers import Answer, FilePart, Stream
+from ithil.http.answers import Answer
 from ithil.http.body import Body, ClientGone, Receive, whole
 from ithil.http.context import MOST_THREADS, STREAM_THREADS, Context, ServerControl
 from ithil.http.cross_origin import CrossOrigin
 from ithil.http.handshake import channel_at, open_socket
+from ithil.http.known_answers import Buffer, KnownAnswers, key_of
 from ithil.http.multipart import MultipartReader, boundary_of
-from ithil.http.public_address import FORWARDING_HEADERS
 from ithil.http.quick_upload import QuickUpload, expected_size
 from ithil.http.request import Request, parse_query
 from ithil.http.routing import METHODS, Route, Router, split
@@ -44,10 +42,7 @@ from ithil.metrics import Metric
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
-Buffer = bytes | memoryview
 
-CACHE_BYTES = 24 * 1024 * 1024
-_UNCACHED_HEADERS = frozenset({b"range", b"if-none-match", b"x-http-method-override"})
 _OVERRIDES = ("PUT", "DELETE")
 
 # Browsers say with each request from where it was caused (Fetch Metadata). Nobody signs in at a server that
@@ -59,11 +54,11 @@ _WITH_BODY = ("POST", "PUT")
 class HttpApp:
     """The application. `create_app` makes it; `close` ends its threads."""
 
-    def __init__(self, context: Context, access: AccessControl, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, context: Context, access: AccessControl) -> None:
         self.context = context
         self._access = access
         self._origins = CrossOrigin(context.settings.ithil.allowed_origins)
-        self._cache = AnswerCache(cache_bytes)
+        self._answers = KnownAnswers(context.archive)
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
@@ -105,12 +100,13 @@ class HttpApp:
             await send_answer(self.context, receive, send, refusal, b"")
             return
         key = version = None
-        if scope["method"] == "GET" and _UNCACHED_HEADERS.isdisjoint(raw_headers):
-            version = self._version()
+        if scope["method"] == "GET":
             query = scope["query_string"]
             url = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-            key = _cache_key(url, raw_headers)
-            known = self._known(key, version)
+            key = key_of(url, raw_headers)
+        if key is not None:
+            version = self._answers.version()
+            known = self._answers.find(key, version)
             if known is not None:
                 answer, buffers = known
                 await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
@@ -126,11 +122,10 @@ class HttpApp:
         For `protocol`, which asks before it makes an ASGI request. Everything that is decided for an
         ASGI request is decided here as well; None means that it takes one.
         """
-        if self._access.admit({"client": client}, headers) is None or not _UNCACHED_HEADERS.isdisjoint(
-            headers
-        ):
+        key = key_of(url, headers)
+        if key is None or self._access.admit({"client": client}, headers) is None:
             return None
-        known = self._known(_cache_key(url, headers), self._version())
+        known = self._answers.find(key, self._answers.version())
         if known is None:
             return None
         head = known[0].head
@@ -188,23 +183,6 @@ class HttpApp:
         assert isinstance(body, bytes)  # no upload is answered with a file
         return b"".join([STATUS_LINE[answer.status], *lines]), body
 
-    def _version(self) -> object | None:
-        """What all answers that may be cached depend on, None if it cannot be known."""
-        archive = self.context.archive
-        version = archive.index.version()
-        return None if version is None else (version, archive.runtime.version)
-
-    def _known(self, key: object, version: object | None) -> tuple[CachedAnswer, list[Buffer]] | None:
-        """A kept answer and its body, which is not copied."""
-        cached = self._cache.get(key, version)
-        if cached is None or cached.part is None:
-            return None if cached is None else (cached, [cached.body])
-        part = cached.part
-        content = self.context.archive.cache.get(part.attachment.uuid)
-        if content is None:
-            return None
-        return cached, [part.before, memoryview(content)[part.start : part.end], part.after]
-
     async def _serve(
         self,
         scope: Scope,
@@ -212,7 +190,7 @@ class HttpApp:
         visitor: Visitor,
         receive: Receive,
         send: Send,
-        key: object,
+        key: bytes | None,
         version: object | None,
     ) -> None:
         segments = split(scope["path"])
@@ -247,7 +225,7 @@ class HttpApp:
             answer = answers.failure(errors.translate(error), method, path, described=self._described)
             first = await first_piece(self.context, answer)
         if key is not None and cacheable and answer.status == 200:
-            self._remember(key, version, answer)
+            self._answers.keep(key, version, answer)
         await send_answer(self.context, receive, send, answer, first, head_only=scope["method"] == "HEAD")
 
     async def _answer(self, request: Request, segments: list[str], body: Body) -> tuple[Answer, bool]:
@@ -300,25 +278,6 @@ class HttpApp:
             if answer.status >= 400:
                 return answer
         return Answer()
-
-    def _remember(self, key: object, version: object | None, answer: Answer) -> None:
-        part = answer.body
-        if isinstance(part, Stream):
-            return
-        if not isinstance(part, FilePart):
-            self._cache.put(key, version, CachedAnswer(headers_of(answer), part))
-            return
-        # Other files are not kept as a whole if only a part of them is read.
-        whole = part.end - part.start == part.attachment.uncompressed_size
-        if not part.raw and (whole or part.attachment.uncompressed_size <= LARGEST_WHOLE_READ):
-            self._cache.put(key, version, CachedAnswer(headers_of(answer), b"", part))
-
-
-def _cache_key(url: bytes, headers: Mapping[bytes, bytes]) -> object:
-    """What an answer that may be cached depends on beside the archive: also where the client sees this server."""
-    get = headers.get
-    wanted = (get(b"accept"), get(b"accept-encoding"))
-    return (url, *wanted, get(b"host"), *[get(name) for name in FORWARDING_HEADERS])
 
 
 class _EarlyAnswer(Exception):

@@ -245,7 +245,7 @@ class _Arriving:
 
     def _begin(self, head: PartHead) -> None:
         if head.media_type.name in _TAKEN:
-            self._incoming = Incoming(self._archive, Origin("RestApi"))
+            self._incoming = Incoming(self._archive, Origin("Plugins"))
         else:
             self._fail(
                 CodedError(codes.NETWORK_PROTOCOL, "The DICOMweb server sent a part that is no DICOM file")

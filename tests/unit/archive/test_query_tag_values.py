@@ -121,14 +121,23 @@ def test_the_good_ones_of_a_list_are_kept() -> None:
     assert value.reason
 
 
-def test_no_list_is_too_much() -> None:
+def others(count: int) -> bytes:
     items = []
-    for number in range(500):
+    for number in range(count):
         item = Dataset()
         item.PatientID = f"ID {number}"
         items.append(item)
-    (value,) = look(made(OtherPatientIDsSequence=items), tag(0x00101002, 0x00100020))
+    return made(OtherPatientIDsSequence=items)
+
+
+def test_long_lists_are_kept_whole() -> None:
+    assert len(texts(others(1000), tag(0x00101002, 0x00100020))) == 1000
+
+
+def test_what_is_left_out_of_a_list_that_is_too_long_is_told() -> None:
+    (value,) = look(others(values.MOST_ROWS + 1), tag(0x00101002, 0x00100020))
     assert len(value.rows) == values.MOST_ROWS
+    assert "more than" in value.reason
 
 
 def test_what_is_absent_or_empty_is_left_out() -> None:

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from tests.unit.application import CT_INSTANCE, CT_STUDY, Client, MakeClient
 
+from ithil.archive import change_feed, retrieve
+from ithil.archive.errors import ArchiveError, FileCorrupted, FileMissing, StorageUnavailable
+from ithil.archive.model import Attachment
+
 FEED = "/dicom-web/changefeed"
 CT_UIDS = (
     "1.3.6.1.4.1.5962.1.2.1.20040119072730.12322",
@@ -53,6 +57,59 @@ def test_metadata_is_left_out_if_not_wanted(client: Client, ct: bytes) -> None:
     for spelling in ("includeMetadata", "includemetadata"):
         assert "metadata" not in client.get(f"{FEED}?{spelling}=false").json()[0]
         assert "metadata" not in client.get(f"{FEED}/latest?{spelling}=false").json()
+
+
+def test_a_storage_that_is_away_is_no_missing_metadata(
+    client: Client, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who got 200 would go on, and never learn what he has missed."""
+    store(client, ct)
+
+    def away(*_: Any) -> Any:
+        raise StorageUnavailable("The storage is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ithil.archive.retrieve.read", away)
+        for url in (FEED, f"{FEED}/latest"):
+            assert client.get(url).status_code >= 500
+        assert client.get(f"{FEED}?includeMetadata=false").status_code == 200
+    assert "metadata" in client.get(FEED).json()[0]
+
+
+@pytest.mark.parametrize("error", [FileMissing("It is gone"), FileCorrupted("It is damaged")])
+def test_a_lost_file_does_not_hold_up_the_feed(
+    client: Client, ct: bytes, mr: bytes, monkeypatch: pytest.MonkeyPatch, error: ArchiveError
+) -> None:
+    store(client, ct)
+    store(client, mr)
+    read = retrieve.read
+
+    def one_is_lost(archive: Any, file: Attachment, *arguments: Any) -> bytes:
+        if file.uncompressed_size == len(ct):
+            raise error
+        return read(archive, file, *arguments)
+
+    monkeypatch.setattr(retrieve, "read", one_is_lost)
+    assert ["metadata" in entry for entry in client.get(FEED).json()] == [False, True]
+
+
+def test_who_polls_gets_a_kept_answer_until_something_happens(
+    client: Client, ct: bytes, mr: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(client, ct)
+    asked: list[int] = []
+    page = change_feed.page
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        asked.append(1)
+        return page(*arguments, **options)
+
+    monkeypatch.setattr(change_feed, "page", counted)
+    for _ in range(3):
+        assert len(entries(client)) == 1
+    assert len(asked) == 1
+    store(client, mr)
+    assert len(entries(client)) == 2
 
 
 def test_a_deletion_is_told_with_the_uids_of_what_is_gone(client: Client, ct: bytes, mr: bytes) -> None:

@@ -212,6 +212,27 @@ def test_a_path_through_a_sequence(client: Client, ct: bytes) -> None:
     assert found_by(client, {"00101002.00100020": "D"}, contents) == []
 
 
+def test_a_declaration_loses_nothing_of_long_lists(client: Client, ct: bytes) -> None:
+    items = []
+    for number in range(100):
+        item = Dataset()
+        item.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+        item.ReferencedSOPInstanceUID = f"1.2.3.{number}"
+        items.append(item)
+    versions = [f"v{number}" for number in range(80)]
+    contents = [changed(ct, ReferencedImageSequence=items, SoftwareVersions=versions), changed(ct)]
+    store(client, *contents)
+    declare(
+        client,
+        {"path": "00081140.00081155", "level": "Instance"},
+        {"path": "SoftwareVersions", "level": "Instance"},
+    )
+    reference = {"ReferencedImageSequence.ReferencedSOPInstanceUID": "1.2.3.90"}
+    for query in (reference, {"SoftwareVersions": "v70"}):
+        assert found_by(client, query, contents) == [0]
+        assert len(client.get("/dicom-web/instances", params=query).json()) == 1
+
+
 def test_several_values_are_found_by_each(client: Client, ct: bytes) -> None:
     contents = [changed(ct, ImageType=["ORIGINAL", "PRIMARY", kind]) for kind in ("AXIAL", "LOCALIZER")]
     store(client, *contents)

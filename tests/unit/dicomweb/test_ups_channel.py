@@ -18,6 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from ithil.archive import workitems
 from ithil.archive import workitems_events as events
 from ithil.archive import workitems_subscribers as subscribers
+from ithil.archive.archive import Archive
+from ithil.archive.errors import IndexUnavailable
 from ithil.archive.workitems_model import read_attributes
 from ithil.archive.workitems_rules import IN_PROGRESS
 from ithil.archive.workitems_subscribers import Worklist
@@ -122,6 +124,32 @@ def test_many_events_at_once(client: Client, server: MakeServer) -> None:
     async def run() -> None:
         async with server(client) as here, channel(here) as socket:
             assert set(await received(socket, 250)) == set(uids)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("trouble", [RuntimeError, IndexUnavailable, KeyError])
+def test_channels_outlive_trouble(
+    client: Client, server: MakeServer, monkeypatch: pytest.MonkeyPatch, trouble: type[Exception]
+) -> None:
+    subscribe(client)
+    failures = 0
+    newest = events.newest
+
+    def fail(archive: Archive) -> int:
+        nonlocal failures
+        if failures < 2:
+            failures += 1
+            raise trouble("for a moment")
+        return newest(archive)
+
+    async def run() -> None:
+        async with server(client) as here, channel(here) as socket:
+            await until(lambda: events.read_until(client.app.context.archive, "A") == 0)
+            monkeypatch.setattr(events, "newest", fail)
+            await until(lambda: failures == 2)
+            await create(client, "1.1")
+            assert await received(socket, 1) == ["1.1"]
 
     asyncio.run(run())
 

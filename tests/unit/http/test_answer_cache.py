@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.application import CT_INSTANCE, CT_STUDY, Client
 
-from ithil.http.answer_cache import LARGEST_SHARE, OVERHEAD, AnswerCache, CachedAnswer
+from ithil.http.answer_cache import LARGEST_KEY, LARGEST_SHARE, OVERHEAD, AnswerCache, CachedAnswer
 
 
 def answer(size: int) -> CachedAnswer:
@@ -15,46 +15,58 @@ def answer(size: int) -> CachedAnswer:
 
 def test_an_answer_is_valid_for_one_version() -> None:
     cache, kept = AnswerCache(100_000), answer(10)
-    assert cache.get("a", 1) is None
-    cache.put("a", 1, kept)
-    assert cache.get("a", 1) is kept
-    assert cache.get("a", 2) is None
-    assert cache.get("a", 1) is None
+    assert cache.get(b"a", 1) is None
+    cache.put(b"a", 1, kept)
+    assert cache.get(b"a", 1) is kept
+    assert cache.get(b"a", 2) is None
+    assert cache.get(b"a", 1) is None
 
 
 def test_an_answer_of_an_older_version_is_not_kept() -> None:
     cache = AnswerCache(100_000)
-    cache.get("a", 1)
-    cache.get("b", 2)
-    cache.put("a", 1, answer(10))
-    assert cache.get("a", 2) is None
+    cache.get(b"a", 1)
+    cache.get(b"b", 2)
+    cache.put(b"a", 1, answer(10))
+    assert cache.get(b"a", 2) is None
 
 
 def test_an_unknown_version_keeps_nothing() -> None:
     cache = AnswerCache(100_000)
-    cache.get("a", None)
-    cache.put("a", None, answer(10))
-    assert cache.get("a", None) is None
+    cache.get(b"a", None)
+    cache.put(b"a", None, answer(10))
+    assert cache.get(b"a", None) is None
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = AnswerCache(LARGEST_SHARE * OVERHEAD)
-    cache.get("x", 1)
+    cache = AnswerCache(LARGEST_SHARE * (answer(0).size + 3))
+    cache.get(b"x", 1)
     for number in range(LARGEST_SHARE):
-        cache.put(number, 1, answer(0))
-    cache.get(0, 1)
-    cache.put("new", 1, answer(0))
-    assert cache.get(0, 1) is not None
-    assert cache.get(1, 1) is None
+        cache.put(b"%d" % number, 1, answer(0))
+    cache.get(b"0", 1)
+    cache.put(b"new", 1, answer(0))
+    assert cache.get(b"0", 1) is not None
+    assert cache.get(b"1", 1) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5000)), max_size=50))
 def test_the_cache_stays_within_its_bounds(puts: list[tuple[int, int]]) -> None:
     cache = AnswerCache(20_000)
-    cache.get("x", 1)
+    cache.get(b"x", 1)
     for key, size in puts:
-        cache.put(key, 1, answer(size))
+        cache.put(b"%d" % key, 1, answer(size))
         assert len(cache) * OVERHEAD <= 20_000
+
+
+def test_what_strangers_write_into_a_request_counts() -> None:
+    cache = AnswerCache(1_000_000)
+    cache.get(b"x", 1)
+    cache.put(b"x" * (LARGEST_KEY + 1), 1, answer(0))
+    assert len(cache) == 0
+    for number in range(1000):
+        cache.put(b"%4000d" % number, 1, answer(0))
+    assert len(cache) < 1_000_000 / 4000
+    cache.put(b"long", 1, CachedAnswer([(b"warning", bytes(200_000))], b""))
+    assert cache.get(b"long", 1) is None
 
 
 def test_an_answer_changes_when_the_archive_does(client: Client, ct: bytes, mr: bytes) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ithil.archive.model import Attachment
+from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer, FilePart, Stream, part_of
-from ithil.http.ranges import BadRange
 from ithil.http.request import Request
 
 CONTENT = b"0123456789"
@@ -52,7 +52,7 @@ def test_a_range_of_another_version_is_the_whole() -> None:
 
 
 def test_a_range_behind_the_end_is_told_the_size() -> None:
-    with pytest.raises(BadRange) as refusal:
+    with pytest.raises(CodedError) as refusal:
         part_of(asking(range="bytes=10-"), Answer(CONTENT), TAG)
     for described in (True, False):
         answer = answers.failure(refusal.value, "GET", "/", described=described)

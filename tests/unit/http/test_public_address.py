@@ -36,3 +36,8 @@ def test_address(client: Client, headers: dict[str, str], expected: str) -> None
 def test_what_the_operator_says_of_a_silent_proxy(client: Client) -> None:
     request = Request(client.app.context, "GET", "/", {"host": "in:8042"})
     assert public_address(request, host="out", https=True) == "https://out"
+
+
+def test_only_the_start_of_a_header_is_looked_at(client: Client) -> None:
+    headers = {"host": "in", "forwarded": "a" * 60_000 + ";host=out"}
+    assert public_address(Request(client.app.context, "GET", "/", headers)) == "http://in"
