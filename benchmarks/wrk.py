@@ -46,7 +46,9 @@ def rate(
     listed = scratch / "wrk-paths.txt"
     listed.write_text("".join(f"{path}\n" for path in paths))
     script = scratch / "wrk.lua"
-    sent = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in (headers or {}).items())
+    # wrk itself adds Host only after the script has made its requests.
+    named = {"Host": f"127.0.0.1:{server.http_port}", **(headers or {})}
+    sent = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in named.items())
     script.write_text(_SCRIPT.format(paths=listed, headers=sent))
     command = ["wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script)]
     command += ["--timeout", f"{_LIMIT}s", server.url("/")]

@@ -29,7 +29,8 @@ def told(archive: Archive, since: int = 0) -> list[tuple[str, str]]:
 def redate(archive: Archive, seconds: float) -> None:
     """Make all that is logged so far this much older."""
     date = f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y%m%dT%H%M%S}"
-    statement = Statement(sa.update(t.changes).values(date=sa.bindparam("to")))
+    gone = sa.case((t.changes.c.gone.is_(None), sa.null()), else_=sa.bindparam("to"))
+    statement = Statement(sa.update(t.changes).values(date=sa.bindparam("to"), gone=gone))
     archive.index.write(lambda session: session.run(statement, {"to": date}))
 
 
@@ -107,6 +108,41 @@ def test_entries_of_what_is_gone_are_forgotten_after_their_time(archive: Archive
         pass
     assert told(archive) == [("create", "current"), ("create", "deleted"), ("delete", "deleted")]
     assert len(changes.page(archive).changes) == 4
+
+
+def test_an_arrival_is_told_as_long_as_its_deletion(archive: Archive) -> None:
+    old = put(archive, image(study=1))
+    redate(archive, 2000 * DAY)
+    delete(archive, Level.STUDY, old.study)
+    put(archive, image(study=2))
+    now = datetime.now(UTC).timestamp()
+    assert change_feed.prune(archive, now) == 0
+    assert told(archive) == [("create", "deleted"), ("delete", "deleted"), ("create", "current")]
+    while change_feed.prune(archive, now + 366 * DAY):
+        pass
+    assert told(archive) == [("create", "current")]
+
+
+def test_what_was_replaced_long_ago_is_forgotten(place: Place) -> None:
+    archive = place.open(overwrite_instances="Always")
+    put(archive, image(study=1))
+    put(archive, image(study=1))
+    redate(archive, 400 * DAY)
+    put(archive, image(study=1))
+    while change_feed.prune(archive, datetime.now(UTC).timestamp()):
+        pass
+    assert told(archive) == [("update", "replaced"), ("update", "current")]
+
+
+def test_the_last_number_of_the_log_never_goes_back(archive: Archive) -> None:
+    delete(archive, Level.STUDY, put(archive, image(study=1)).study)
+    last = changes.page(archive).last
+    while change_feed.prune(archive, datetime.now(UTC).timestamp() + 366 * DAY):
+        pass
+    assert changes.page(archive).last == last
+    assert changes.page(archive, last=True).last == last
+    put(archive, image(study=2))
+    assert all(change.seq > last for change in changes.page(archive).changes)
 
 
 def test_clearing_the_log_twice_keeps_the_feed(archive: Archive) -> None:

@@ -148,19 +148,24 @@ def first_at(session: Session, date: str) -> int:
     return int(low)
 
 
-_OLD = sa.select(_c.seq).where(_c.resource.is_(None), _c.date < sa.bindparam("before"))
-_FORGET = Statement(
-    sa.delete(t.changes).where(_c.seq.in_(_OLD.order_by(_c.seq).limit(sa.bindparam("limit"))))
+# Never the newest entry of the log: its number is the last one, as readers are told, and must not go back.
+_LATER = t.changes.alias()
+_OLD = (
+    sa.select(_c.seq)
+    .where(_c.gone < sa.bindparam("before"), sa.select(_LATER.c.seq).where(_LATER.c.seq > _c.seq).exists())
+    .order_by(_c.gone, _c.seq)
+    .limit(sa.bindparam("limit"))
 )
-_OLDEST = Statement(sa.select(_c.date).where(_c.resource.is_(None)).order_by(_c.seq).limit(1))
+_FORGET = Statement(sa.delete(t.changes).where(_c.seq.in_(_OLD)))
+_OLDEST = Statement(sa.select(_c.gone).where(_c.gone.is_not(None)).order_by(_c.gone).limit(1))
 
 
 def is_old(session: Session, before: str) -> bool:
-    """Whether the oldest entry of what is gone is of a time before `before`."""
+    """Whether something that went before that time is still told of."""
     row = session.one(_OLDEST)
     return row is not None and row[0] < before
 
 
 def forget(session: Session, before: str, limit: int) -> int:
-    """Delete up to `limit` entries of what is gone, of times before `before`; gives how many."""
+    """Delete up to `limit` entries of what went before that time, arrivals and deletions alike; gives how many."""
     return session.run(_FORGET, {"before": before, "limit": limit})

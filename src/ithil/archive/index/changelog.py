@@ -52,7 +52,7 @@ class Entry:
 
 _c = t.changes.c
 _LOCK = Statement(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-_COLUMNS = ("kind", "level", "resource", "public_id", "date", "uids", "replaces")
+_COLUMNS = ("kind", "level", "resource", "public_id", "date", "uids", "replaces", "gone")
 _INSERT = Statement(sa.insert(t.changes).values({name: sa.bindparam(name) for name in _COLUMNS}))
 _GREATEST = Statement(sa.select(sa.func.max(_c.seq)))
 
@@ -97,6 +97,7 @@ def record(session: Session, entries: Sequence[Entry], date: str) -> None:
                 "date": date,
                 "uids": entry.uids,
                 "replaces": entry.replaces,
+                "gone": date if entry.kind == DELETED else None,
             }
             for entry in entries
         ],

@@ -208,7 +208,7 @@ class Batch:
 
         Gives whether readers of the log may have seen the one that goes, or one before it.
         """
-        files = remove_instance(self._session, instance)
+        files = remove_instance(self._session, instance, new.date)
         # It may have come with this very batch; the log must not name what is not there.
         of_batch = [entry for entry in self._entries if _is_of(entry, instance)]
         self._entries = [entry for entry in self._entries if not _is_of(entry, instance)]

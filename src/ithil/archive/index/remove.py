@@ -52,10 +52,13 @@ class _Loss:
     uncompressed_size: int = 0
 
 
-def remove_instance(session: Session, instance: int) -> list[RemovedFile]:
-    """Delete the row of one instance and all that hangs on it, without a look at its parents."""
+def remove_instance(session: Session, instance: int, date: str) -> list[RemovedFile]:
+    """Delete the row of one instance and all that hangs on it, without a look at its parents.
+
+    `date` is now, as in the change log.
+    """
     session.all(_LOCK[Level.INSTANCE], {"id": instance})  # nothing can be hung on it from now on
-    _keep_arrivals(session, [instance])
+    _keep_arrivals(session, [instance], date)
     files = _take_hangings(session, Level.INSTANCE, [instance])
     intake.drop(session, [instance])
     session.run(_DELETE[Level.INSTANCE], {"id": instance})
@@ -99,7 +102,7 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
     entries: list[Entry] = []
     for at in (Level.INSTANCE, Level.SERIES, Level.STUDY, Level.PATIENT):
         ids = [row[0] for row in gone[at]]
-        uids = _keep_arrivals(session, ids) if at == Level.INSTANCE else {}
+        uids = _keep_arrivals(session, ids, date) if at == Level.INSTANCE else {}
         files += _take_hangings(session, at, ids)
         if at == Level.INSTANCE:
             intake.drop(session, ids)
@@ -159,14 +162,15 @@ def _descendants(
     return gone
 
 
-def _keep_arrivals(session: Session, ids: list[int]) -> dict[int, str]:
+def _keep_arrivals(session: Session, ids: list[int], date: str) -> dict[int, str]:
     """Have the change feed remember the arrivals of instances that go now; gives their UIDs by internal id."""
     found = {}
     for instance in ids:
         row = session.one(_UIDS, {"id": instance})
         if row is not None:
             found[instance] = orjson.dumps(row).decode()
-            session.run(_KEEP_ARRIVAL, {"instance": instance, "uids_of": found[instance]})
+            values = {"instance": instance, "uids_of": found[instance], "gone_at": date}
+            session.run(_KEEP_ARRIVAL, values)
     return found
 
 
@@ -302,7 +306,7 @@ _KEEP_ARRIVAL = Statement(
         t.changes.c.resource == sa.bindparam("instance"),
         t.changes.c.kind == "NewInstance",
     )
-    .values(kind=GONE, resource=sa.null(), uids=sa.bindparam("uids_of"))
+    .values(kind=GONE, resource=sa.null(), uids=sa.bindparam("uids_of"), gone=sa.bindparam("gone_at"))
 )
 _QUEUE = Statement(
     sa.insert(t.deleted_files).values(

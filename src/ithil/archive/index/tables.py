@@ -202,6 +202,8 @@ changes = sa.Table(
     sa.Column("uids", sa.Text),
     # Of a new instance: it took the place of one with the same identifiers.
     sa.Column("replaces", sa.Boolean),
+    # Of what is gone: the date when it went, from which the entry is kept for some time.
+    sa.Column("gone", sa.Text),
     sa.Index("ix_changes_resource", "level", "resource"),
     sqlite_autoincrement=True,  # a sequence number is never given twice, even after deletes
 )
@@ -443,9 +445,10 @@ sa.Index(
 )
 sa.Index(
     "ix_changes_gone",
+    changes.c.gone,
     changes.c.seq,
-    sqlite_where=changes.c.resource.is_(None),
-    postgresql_where=changes.c.resource.is_(None),
+    sqlite_where=changes.c.gone.is_not(None),
+    postgresql_where=changes.c.gone.is_not(None),
 )
 
 # Unified procedure steps (PS3.4 CC): see archive/workitems.py.

@@ -58,7 +58,10 @@ def upgrade() -> None:
     op.create_index("ix_query_tag_errors_instance", "query_tag_errors", ["instance"], unique=False)
     op.add_column("changes", sa.Column("uids", sa.Text(), nullable=True))
     op.add_column("changes", sa.Column("replaces", sa.Boolean(), nullable=True))
-    gone = sa.text("resource IS NULL")
+    op.add_column("changes", sa.Column("gone", sa.Text(), nullable=True))
+    changes = sa.table("changes", *(sa.column(name) for name in ("resource", "date", "gone")))
+    op.execute(sa.update(changes).where(changes.c.resource.is_(None)).values(gone=changes.c.date))
+    gone = sa.text("gone IS NOT NULL")
     op.create_index(
-        "ix_changes_gone", "changes", ["seq"], unique=False, sqlite_where=gone, postgresql_where=gone
+        "ix_changes_gone", "changes", ["gone", "seq"], unique=False, sqlite_where=gone, postgresql_where=gone
     )
