@@ -51,8 +51,9 @@ format: setup-test ## Bring the sources into shape
 
 SECONDS ?= 300
 fuzz: setup-test ## Try hostile bytes on every parser for SECONDS each
-	$(BIN)/python tests/fuzz/fuzz_pdu.py --seconds $(SECONDS)
-	$(BIN)/python tests/fuzz/fuzz_scan.py --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz.fuzz_pdu --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz.fuzz_scan --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz.fuzz_multipart --seconds $(SECONDS)
 
 SOAK_SECONDS ?= 600
 soak: setup-test ## Store, find, move and abort at random for SOAK_SECONDS, then look for what leaked

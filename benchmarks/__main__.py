@@ -169,7 +169,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the figures and their names")
     parser.add_argument("--only", metavar="NAME,...", help="only these figures; a name may end with *")
     parser.add_argument(
-        "--quick", action="store_true", help="small data, one round: shows that it works, under 2 min"
+        "--quick", action="store_true", help="small data, one round: shows that it works, some 4 min"
     )
     parser.add_argument(
         "--full",

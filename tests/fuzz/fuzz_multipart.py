@@ -1,6 +1,6 @@
 """Fuzz target for what reads the body of a store request: multipart, DICOM JSON, Native DICOM, composing.
 
-    python tests/fuzz/fuzz_multipart.py --seconds 60
+    python -m tests.fuzz.fuzz_multipart --seconds 60
 
 Uses atheris (coverage guided) where it is installed, and random mutation of valid bodies where it is not.
 What may happen is written in `fuzz_one`; anything else is a finding, and the input that shows it is printed.
@@ -8,10 +8,7 @@ What may happen is written in `fuzz_one`; anything else is a finding, and the in
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +27,7 @@ from ithil.dicom.related_reader import (
 )
 from ithil.dicom.uids import EXPLICIT_LITTLE
 from ithil.dicomweb.stow_compose import BulkPart, compose
+from tests.fuzz import course
 
 BOUNDARY = "fuzz"
 LIMITS = ScanLimits(maximum_depth=16, maximum_elements=10_000)
@@ -183,38 +181,5 @@ def mutations(choice: random.Random) -> Iterator[bytes]:
         yield bytes(raw)
 
 
-def run_random(seconds: float, seed: int) -> int:
-    """Try mutations for some time; the number tried. Prints the input that breaks something, and raises."""
-    end = time.monotonic() + seconds
-    tried = 0
-    for data in mutations(random.Random(seed)):
-        try:
-            fuzz_one(data)
-        except BaseException:
-            print(f"input: {data.hex()}", file=sys.stderr)
-            raise
-        tried += 1
-        if time.monotonic() >= end:
-            break
-    return tried
-
-
-def main() -> None:
-    """Command line; unknown arguments go to atheris."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    arguments, rest = parser.parse_known_args()
-    try:
-        import atheris
-    except ImportError:
-        print(f"random mutation, seed {arguments.seed}")
-        print(f"{run_random(arguments.seconds, arguments.seed)} inputs, nothing found")
-        return
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], f"-max_total_time={arguments.seconds}", *rest], fuzz_one)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    course.main(__doc__, fuzz_one, mutations)

@@ -1,20 +1,13 @@
 """Fuzzes everything that reads a stranger's DICOM bytes: the scanner, the element tree, frames, formatting.
 
-`python tests/fuzz/fuzz_scan.py --seconds 60` runs under atheris if it is installed, which follows the
+`python -m tests.fuzz.fuzz_scan --seconds 60` runs under atheris if it is installed, which follows the
 coverage, and else mutates small real files. Any exception but `DicomError` is a finding.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ithil.dicom import dataset, tags_format
 from ithil.dicom.encoding import ScanLimits
@@ -22,6 +15,7 @@ from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import FrameIndex, frame_index
 from ithil.dicom.main_tags import ALL_MAIN_TAGS
 from ithil.dicom.scan import scan
+from tests.fuzz import course
 
 LIMITS = ScanLimits(maximum_elements=100_000, maximum_inflated=4 << 20)
 SMALL = 12_000  # bytes of a seed: mutations then hit headers more often than pixels
@@ -85,12 +79,10 @@ _INTERESTING = (
 )
 
 
-def mutations(seed: int, count: int | None = None) -> Iterator[bytes]:
-    """Mutated seeds, the same ones for the same `seed`; without end if `count` is None."""
-    chance = random.Random(seed)
+def mutations(chance: random.Random) -> Iterator[bytes]:
+    """Mutated seeds without end, the same ones for the same seed of `chance`."""
     corpus = seeds()
-    made = 0
-    while count is None or made < count:
+    while True:
         data = bytearray(chance.choice(corpus))
         for _ in range(chance.choice((1, 1, 2, 4, 16))):
             at = chance.randrange(len(data) + 1)
@@ -107,38 +99,8 @@ def mutations(seed: int, count: int | None = None) -> Iterator[bytes]:
                 case _:
                     if chance.random() < 0.2:
                         del data[at:]
-        made += 1
         yield bytes(data)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0, help="where the mutations start (without atheris)")
-    arguments = parser.parse_args()
-    try:
-        import atheris  # type: ignore[import-not-found]
-    except ImportError:
-        atheris = None
-    if atheris is not None:
-        atheris.instrument_all()
-        atheris.Setup([sys.argv[0], f"-max_total_time={int(arguments.seconds)}"], fuzz_one)
-        atheris.Fuzz()
-        return
-    deadline = time.monotonic() + arguments.seconds
-    runs = 0
-    for data in mutations(arguments.seed):
-        try:
-            fuzz_one(data)
-        except BaseException:
-            Path("fuzz-scan-finding.dcm").write_bytes(data)
-            print("the input is in fuzz-scan-finding.dcm", file=sys.stderr)
-            raise
-        runs += 1
-        if time.monotonic() > deadline:
-            break
-    print(f"{runs} inputs, no finding")
-
-
 if __name__ == "__main__":
-    main()
+    course.main(__doc__, fuzz_one, mutations)

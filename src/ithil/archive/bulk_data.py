@@ -6,10 +6,9 @@ tags in hex, and between them the numbers of items counted from 1, such as `bulk
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from ithil.dicom.dataset import Element
 from ithil.dicom.native_values import BINARY_VRS, BULK_DATA_SIZE, BulkDataUri
+from ithil.dicom.resource_paths import instance_path as instance_path  # the beginning of its addresses
 from ithil.dicom.scan import PIXEL_DATA_TAGS
 
 LARGEST_TEXT = 64 * 1024
@@ -22,11 +21,6 @@ MOST_STEPS = 130
 """Steps of the longest path that is followed: sequences do not lie deeper in each other than 64."""
 
 _OTHER_VRS = BINARY_VRS - {"UN"}
-
-
-def instance_path(study: str, series: str, instance: str) -> str:
-    """The address of an instance below the root of DICOMweb."""
-    return f"/studies/{_segment(study)}/series/{_segment(series)}/instances/{_segment(instance)}"
 
 
 def bulk_data_uris(instance_address: str, other_binary_mode: str = "BulkDataURI") -> BulkDataUri:
@@ -65,7 +59,3 @@ def path_of(text: str) -> tuple[int, ...] | None:
         else:
             return None
     return tuple(path)
-
-
-def _segment(uid: str) -> str:
-    return uid if uid.replace(".", "").isalnum() and uid.isascii() else quote(uid, safe="")

@@ -14,7 +14,8 @@ from ithil.archive import headers, retrieve, stored_frames
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris
 from ithil.archive.errors import FileCorrupted
-from ithil.archive.instance_headers import start_of_file
+from ithil.archive.headers import start_of_file
+from ithil.archive.model import Attachment
 from ithil.archive.uids import Located
 from ithil.dicom import charsets
 from ithil.dicom.dataset import Dataset, Element
@@ -68,7 +69,11 @@ def find(archive: Archive, located: Located, path: tuple[int, ...]) -> BulkValue
 
 
 def find_all(archive: Archive, located: Located) -> Iterator[BulkValue]:
-    """All values that DICOM JSON leaves out, those of pixel data last. Raises what `find` raises."""
+    """All values that DICOM JSON leaves out, those of pixel data last. Raises what `find` raises.
+
+    That a file has been lost or cut off is told before the first value, which may be read from memory.
+    """
+    _expect_whole(archive, located.file)
     parsed = _parse(archive, located)
     decide = bulk_data_uris("", archive.settings.dicom_web.other_binary_mode)
     left_out: list[tuple[tuple[int, ...], Element]] = []
@@ -85,6 +90,12 @@ def find_all(archive: Archive, located: Located) -> Iterator[BulkValue]:
         yield _value(parsed, path, element)
     if located.pixel_data_offset is not None:
         yield _pixel_data(archive, located, located.pixel_data_offset)
+
+
+def _expect_whole(archive: Archive, file: Attachment) -> None:
+    with archive.storage.open(file.uuid) as stored:
+        if stored.size != file.compressed_size:
+            raise FileCorrupted("A stored file does not have the size that the index remembers")
 
 
 def _parse(archive: Archive, located: Located) -> Dataset:

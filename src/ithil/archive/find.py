@@ -13,15 +13,16 @@ instance of each candidate.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import orjson
 
-from ithil.archive import headers, retrieve
+from ithil.archive import headers
 from ithil.archive.archive import Archive
-from ithil.archive.errors import FileMissing, IndexUnavailable
+from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index import find as index
 from ithil.archive.index import find_rows as rows
 from ithil.archive.index import query_tags
@@ -31,10 +32,9 @@ from ithil.archive.index.find_plan import plan as plan_of
 from ithil.archive.index.query_tags import QueryTag
 from ithil.archive.index.read import TagsOf
 from ithil.archive.index.statement import Row
+from ithil.archive.matching import LONGEST_VALUE
 from ithil.archive.model import Attachment, Resource
 from ithil.archive.query import EVERYTHING, MOST_CONSTRAINTS, MOST_LABELS, BadQuery, Part, Query
-from ithil.dicom.encoding import ScanLimits
-from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.scan import scan
 
@@ -44,7 +44,53 @@ WINDOW = 50_000  # internal ids that are held at a time
 _FIRST_WINDOW = 1_000  # of candidates that may turn out not to match
 _LEAST_WINDOW = 25
 _FEW = 2_000  # rows that are better looked up one by one than met on the way through all
-_ELEMENT_HEADER = 16  # bytes behind the offset of the pixel data that hold the header of its element
+_OVERLAP = (
+    100  # rows of an ordered window that the next one reads again, should as many be deleted in between
+)
+
+
+class SearchTooLong(Exception):
+    """A search has opened files for as long as it may."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What bounds one search, and what has become of it.
+
+    `until` is a time of `monotonic`. `unread` counts the candidates whose file could not be read, of which
+    nobody knows whether they match.
+    """
+
+    stop: Event | None = None
+    until: float | None = None
+    unread: int = 0
+
+    def go_on(self) -> None:
+        """Raises IndexUnavailable once the server stops, and SearchTooLong once the time is over."""
+        if self.stop is not None and self.stop.is_set():
+            raise IndexUnavailable("The server is stopping")
+        if self.until is not None and monotonic() > self.until:
+            raise SearchTooLong
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Internal ids of what matches, in batches of `BATCH` at most, which can be drawn once.
+
+    With `opens_files` the search looks into the files of candidates.
+    """
+
+    opens_files: bool
+    batches: Iterator[list[int]]
+    watch: _Watch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return self.batches
+
+    @property
+    def unread(self) -> int:
+        """How many candidates have been left out so far since their file could not be read."""
+        return self.watch.unread
 
 
 def limited(archive: Archive, query: Query) -> Query:
@@ -70,14 +116,14 @@ def resources(
     two of them once `stop` is set.
     """
     level = query.level
-    plan = _plan(archive, query)
+    plan, watch = _plan(archive, query), _Watch(stop)
     if plan.direct:
-        for rows_found in _rows(archive, plan, query, BATCH, stop, whole=True):
+        for rows_found in _rows(archive, plan, query, BATCH, watch, whole=True):
             with archive.index.read() as session:
                 found = index_read.resources_of_rows(session, level, rows_found, parts, tags)
             yield found
         return
-    for keys in _matching(archive, query, plan, stop):
+    for keys in _matching(archive, query, plan, watch):
         with archive.index.read() as session:
             found = index_read.resources_by_key(session, level, keys, parts, tags)
         yield found
@@ -85,23 +131,27 @@ def resources(
 
 def ids(archive: Archive, query: Query, stop: Event | None = None) -> Iterator[list[str]]:
     """The public ids of the resources that match, in batches. Raises as `resources` does."""
-    plan = _plan(archive, query)
+    plan, watch = _plan(archive, query), _Watch(stop)
     if plan.direct:
-        for rows_found in _rows(archive, plan, query, WINDOW, stop, whole=False):
+        for rows_found in _rows(archive, plan, query, WINDOW, watch, whole=False):
             yield [public_id for _, public_id in rows_found]
         return
-    for keys in _matching(archive, query, plan, stop):
+    for keys in _matching(archive, query, plan, watch):
         with archive.index.read() as session:
             by_key = rows.public_ids(session, query.level, index_read.keys_for(session, keys))
         yield [by_key[key] for key in keys if key in by_key]
 
 
-def keys(archive: Archive, query: Query, stop: Event | None = None) -> Iterator[list[int]]:
-    """The internal ids of the resources that match, in batches of `BATCH` at most. Raises as `resources` does.
+def keys(archive: Archive, query: Query, stop: Event | None = None, patience: float | None = None) -> Keys:
+    """The internal ids of the resources that match. Raises as `resources` does.
 
-    For what reads rows of its own, such as `find_attributes`.
+    For what reads rows of its own, such as `find_attributes`. A search that opens files raises SearchTooLong
+    between two batches once it has lasted `patience` seconds.
     """
-    return _matching(archive, query, _plan(archive, query), stop)
+    plan = _plan(archive, query)
+    until = monotonic() + patience if patience is not None and plan.opens_files else None
+    watch = _Watch(stop, until)
+    return Keys(plan.opens_files, _matching(archive, query, plan, watch), watch)
 
 
 def count(archive: Archive, query: Query, stop: Event | None = None) -> int:
@@ -111,7 +161,7 @@ def count(archive: Archive, query: Query, stop: Event | None = None) -> int:
     if plan.exact:
         with archive.index.read() as session:
             return plan.count(session)
-    return sum(len(keys) for keys in _matching(archive, everything, plan, stop))
+    return sum(len(keys) for keys in _matching(archive, everything, plan, _Watch(stop)))
 
 
 def _plan(archive: Archive, query: Query) -> Plan:
@@ -131,13 +181,13 @@ def _declared(archive: Archive) -> list[QueryTag]:
 
 
 def _rows(
-    archive: Archive, plan: Plan, query: Query, batch: int, stop: Event | None, *, whole: bool
+    archive: Archive, plan: Plan, query: Query, batch: int, watch: _Watch, *, whole: bool
 ) -> Iterator[list[Row]]:
     """The rows that match, in batches."""
     after, offset = 0, query.since
     missing = query.limit or None
     while missing is None or missing > 0:
-        _go_on(stop)
+        watch.go_on()
         wanted = batch if missing is None else min(batch, missing)
         with archive.index.read() as session:
             found = plan.rows(session, after, offset, wanted, whole=whole)
@@ -150,22 +200,16 @@ def _rows(
             missing -= len(found)
 
 
-def _go_on(stop: Event | None) -> None:
-    if stop is not None and stop.is_set():
-        raise IndexUnavailable("The server is stopping")
-
-
-def _matching(archive: Archive, query: Query, plan: Plan, stop: Event | None) -> Iterator[list[int]]:
+def _matching(archive: Archive, query: Query, plan: Plan, watch: _Watch) -> Iterator[list[int]]:
     """Internal ids of what matches, in batches."""
     missing = query.limit or None  # how many are still to come
     skip = query.since
     if plan.exact:
-        batches = _candidates(archive, plan, skip, missing)
+        batches = _candidates(archive, plan, skip, missing, watch, batch=BATCH, first=WINDOW)
         skip = 0
     else:
-        batches = _checked(archive, plan, query.since + query.limit if query.limit else 0)
+        batches = _checked(archive, plan, query.since + query.limit if query.limit else 0, watch)
     for batch in batches:
-        _go_on(stop)
         if skip:
             skipped = min(skip, len(batch))
             skip -= skipped
@@ -179,37 +223,55 @@ def _matching(archive: Archive, query: Query, plan: Plan, stop: Event | None) ->
             return
 
 
-def _checked(archive: Archive, plan: Plan, wanted: int) -> Iterator[list[int]]:
+def _checked(archive: Archive, plan: Plan, wanted: int, watch: _Watch) -> Iterator[list[int]]:
     """Those candidates that match, in batches; `wanted` is how many will be drawn, 0 for all."""
     size = FILE_BATCH if plan.opens_files else BATCH
     # Most candidates match, so whoever wants few of them is not made to wait for many.
     first = min(_FIRST_WINDOW, max(_LEAST_WINDOW, wanted + wanted // 4)) if wanted else _FIRST_WINDOW
-    for candidates in _candidates(archive, plan, 0, None, batch=size, first=first):
-        yield _sift(archive, plan, candidates)
+    for candidates in _candidates(archive, plan, 0, None, watch, batch=size, first=first):
+        yield _sift(archive, plan, candidates, watch)
 
 
 def _candidates(
-    archive: Archive, plan: Plan, offset: int, limit: int | None, *, batch: int = BATCH, first: int = WINDOW
+    archive: Archive,
+    plan: Plan,
+    offset: int,
+    limit: int | None,
+    watch: _Watch,
+    *,
+    batch: int,
+    first: int,
 ) -> Iterator[list[int]]:
-    """What the statement lets through, in batches; `first` is how many it is asked for at first."""
-    after = 0
-    size = first
+    """What the statement lets through, in batches; `first` is how many it is asked for at first.
+
+    Without an order a window begins behind the last row of the one before. With one it begins at an offset,
+    which moves when something arrives or is deleted in between: so it reads the last rows again, and leaves
+    out those that it knows.
+    """
+    after, start, size = 0, offset, first
+    known: set[int] = set()
     if plan.order and plan.probe is not None:
         _look_ahead(archive, plan, few_wanted=first < WINDOW or limit is not None)
     while limit is None or limit > 0:
-        wanted = size if limit is None else min(size, limit)
+        again = min(_OVERLAP, offset - start) if plan.order else 0
+        wanted = again + (size if limit is None else min(size, limit))
         with archive.index.read() as session:
-            window = plan.window(session, after, offset, wanted)
-        for start in range(0, len(window), batch):
-            yield window[start : start + batch]
+            window = plan.window(session, after, offset - again, wanted)
+        fresh = [key for key in window if key not in known][:limit] if known else window
+        for begin in range(0, len(fresh), batch):
+            watch.go_on()
+            yield fresh[begin : begin + batch]
         if len(window) < wanted:
             return
         if plan.order:
-            offset += len(window)
+            offset += len(window) - again
+            if len(known) > WINDOW:
+                known.clear()
+            known.update(window)
         else:
             after, offset = window[-1], 0
         if limit is not None:
-            limit -= len(window)
+            limit -= len(fresh)
         size = min(4 * size, WINDOW)
 
 
@@ -223,7 +285,7 @@ def _look_ahead(archive: Archive, plan: Plan, *, few_wanted: bool) -> None:
         plan.walk()
 
 
-def _sift(archive: Archive, plan: Plan, keys: list[int]) -> list[int]:
+def _sift(archive: Archive, plan: Plan, keys: list[int], watch: _Watch) -> list[int]:
     """Those of the candidates that match."""
     with archive.index.read() as session:
         if plan.checks or plan.metadata_checks:
@@ -233,7 +295,17 @@ def _sift(archive: Archive, plan: Plan, keys: list[int]) -> list[int]:
         if not plan.opens_files or not keys:
             return keys
         files = rows.first_instances(session, plan.level, index_read.keys_for(session, keys))
-    return [key for key in keys if key in files and _matches_file(archive, plan, files[key])]
+    found = []
+    for key in keys:
+        if key in files:
+            try:
+                if _matches_file(archive, plan, files[key]):
+                    found.append(key)
+            except (
+                headers.UNREADABLE
+            ):  # deleted in this moment, lost or damaged: no reason to fail the search
+                watch.unread += 1
+    return found
 
 
 def _sift_rows(session: Any, plan: Plan, keys: list[int]) -> list[int]:
@@ -296,44 +368,32 @@ def _matches_below(session: Any, plan: Plan, key: int) -> bool:
 
 
 def _matches_file(archive: Archive, plan: Plan, instance: tuple[str, int | None, Attachment]) -> bool:
+    """Whether the file has what is asked for. Raises what `file_tags` raises."""
     _, pixel_data_offset, file = instance
-    try:
-        if plan.file_checks:
-            tags = frozenset(tag for tag, _ in plan.file_checks)
-            found = file_tags(archive, file, pixel_data_offset, tags)
-            if not all(tag in found and accept(found[tag]) for tag, accept in plan.file_checks):
-                return False
-        if not plan.sequence_checks:
-            return True
-        header = headers.read(archive, file, pixel_data_offset)
-    except FileMissing:
-        return False  # deleted in this moment, or lost: either way no reason to fail the whole search
-    except DicomError:
-        return False
+    if plan.file_checks:
+        tags = frozenset(tag for tag, _ in plan.file_checks)
+        found = file_tags(archive, file, pixel_data_offset, tags)
+        if not all(tag in found and accept(found[tag]) for tag, accept in plan.file_checks):
+            return False
+    if not plan.sequence_checks:
+        return True
+    header = headers.read(archive, file, pixel_data_offset)
     return all(holds(header) for holds in plan.sequence_checks)
 
 
 def file_tags(
     archive: Archive, file: Attachment, pixel_data_offset: int | None, tags: frozenset[int]
 ) -> dict[int, str]:
-    """The text of top-level tags in a stored file, those before its pixel data; {} if it is no DICOM.
+    """The text of top-level tags in a stored file, those before its pixel data; longer ones than
+    `LONGEST_VALUE` are left out.
 
-    Raises FileMissing, FileCorrupted, StorageUnavailable.
+    Raises FileMissing, FileCorrupted, DicomError, StorageUnavailable.
     """
-    settings = archive.settings.ithil
-    end = None if pixel_data_offset is None else pixel_data_offset + _ELEMENT_HEADER
-    content = retrieve.read(archive, file, 0, end)
-    limits = ScanLimits(
-        maximum_depth=settings.maximum_sequence_depth, maximum_elements=settings.maximum_elements
+    found = scan(
+        headers.start_of_file(archive, file, pixel_data_offset),
+        tags,
+        limits=replace(headers.limits(archive), maximum_text=LONGEST_VALUE),
+        total_size=file.uncompressed_size,
+        default_encoding=archive.default_encoding,
     )
-    try:
-        found = scan(
-            content,
-            tags,
-            limits=limits,
-            total_size=file.uncompressed_size,
-            default_encoding=archive.settings.default_encoding,
-        )
-    except DicomError:
-        return {}
     return found.tags

@@ -13,7 +13,6 @@ import orjson
 
 from ithil.archive import find, headers
 from ithil.archive.archive import Archive
-from ithil.archive.errors import ArchiveError
 from ithil.archive.index import find_answers, find_rows, query_tags
 from ithil.archive.index.find_answers import SERIES_COLUMNS, STUDY_COLUMNS
 from ithil.archive.index.find_columns import IN_STUDY
@@ -23,7 +22,6 @@ from ithil.archive.index.statement import Row, Session
 from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.dicom.dataset import Dataset
 from ithil.dicom.dictionary import is_private
-from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 
 BATCH = find.BATCH
@@ -172,17 +170,20 @@ def files(archive: Archive, level: Level, found: Sequence[Match]) -> dict[int, F
     return {key: (pixel_data, file) for key, (_, pixel_data, file) in rows.items()}
 
 
-def texts_in_file(archive: Archive, file: File, tags: frozenset[int]) -> dict[int, str]:
-    """The texts of top-level attributes in a file; {} if it cannot be read, which hides no match."""
+def texts_in_file(archive: Archive, file: File, tags: frozenset[int]) -> dict[int, str] | None:
+    """The texts of top-level attributes in a file; None if it cannot be read, which hides no match.
+
+    Raises StorageUnavailable, which is about more than this file.
+    """
     try:
         return find.file_tags(archive, file[1], file[0], tags)
-    except ArchiveError:
-        return {}
+    except headers.UNREADABLE:
+        return None
 
 
 def header_of(archive: Archive, file: File) -> Dataset | None:
-    """All elements of a file up to its pixel data; None if it cannot be read."""
+    """All elements of a file up to its pixel data; None if it cannot be read. Raises StorageUnavailable."""
     try:
         return headers.read(archive, file[1], file[0])
-    except (ArchiveError, DicomError):
+    except headers.UNREADABLE:
         return None

@@ -148,8 +148,7 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
 
     def make() -> tuple[Samples, int]:
         description = pixels.description
-        size = description.pixels * description.samples * max(description.bits_allocated // 8, 1)
-        with _gate.share(size * _COPIES, _room(archive)):
+        with room_for(archive, bytes_to_code(pixels)):
             content = read_frame(
                 description, pixels.index, frame, lambda start, end: read_part(archive, pixels, start, end)
             )
@@ -171,22 +170,30 @@ def shared(archive: Archive, key: Hashable, make: Callable[[], tuple[T, int]]) -
 
 
 @contextmanager
-def room_to_show(archive: Archive, pixels: StoredPixels) -> Iterator[None]:
-    """Waits until there is memory for the pictures that are made of a decoded frame.
+def room_for(archive: Archive, size: int) -> Iterator[None]:
+    """Waits until there are `size` bytes of memory for what is made of frames.
 
-    Raises CodedError (not enough memory, 503) if there is none in time.
+    Who holds some must not ask for more, lest two wait for each other. Raises CodedError (not enough memory,
+    503) if there is none in time.
     """
-    description = pixels.description
-    with _gate.share(description.pixels * max(description.samples, 2) * _COPIES // 2, _room(archive)):
+    with _gate.share(size, archive.settings.dicom_parser_memory_capacity * MEGABYTE):
         yield
+
+
+def bytes_to_code(pixels: StoredPixels) -> int:
+    """Memory that it takes to decode a frame or to code it anew."""
+    description = pixels.description
+    return description.pixels * description.samples * max(description.bits_allocated // 8, 1) * _COPIES
+
+
+def bytes_to_show(pixels: StoredPixels) -> int:
+    """Memory that it takes to make a picture of a decoded frame in its own size."""
+    description = pixels.description
+    return description.pixels * max(description.samples, 2) * _COPIES // 2
 
 
 def _capacity(archive: Archive) -> int:
     return archive.settings.dicom_parser_cache_size * MEGABYTE
-
-
-def _room(archive: Archive) -> int:
-    return archive.settings.dicom_parser_memory_capacity * MEGABYTE
 
 
 def read_part(archive: Archive, pixels: StoredPixels, start: int, end: int) -> bytes:
@@ -238,7 +245,7 @@ def _look_inside(archive: Archive, file: Attachment, syntax_uid: str) -> StoredP
     limits = _limits(archive)
     if file.uncompressed_size > limits.maximum_inflated:
         raise PixelError("The deflated data set is too large")
-    with _gate.share(limits.maximum_inflated, _room(archive)):
+    with room_for(archive, limits.maximum_inflated):
         parsed = dataset.parse(retrieve.read(archive, file), stop_at_pixel_data=False, limits=limits)
     element = next((e for e in parsed.elements if e.tag in PIXEL_DATA_TAGS), None)
     if element is None:

@@ -163,11 +163,13 @@ class Incoming:
 
         A result means that there is nothing left to do. Raises what `commit` raises; nothing is left then.
         """
+        prepared = None
         try:
-            return self._prepare(durable=False)
-        except BaseException:
-            self.discard()
-            raise
+            prepared = self._prepare(durable=False)
+            return prepared
+        finally:
+            if not isinstance(prepared, Prepared):
+                self.discard()
 
     def settled(self) -> None:
         """What was prepared is committed."""

@@ -31,6 +31,9 @@ LONGEST_PATTERN = (
 )
 MOST_VALUES = 10_000  # in one list
 
+LONGEST_VALUE = 1 << 16
+"""Bytes of the longest value in a file that is compared."""
+
 
 class BadMatch(ValueError):
     """A text that does not say what to match; the message never quotes it."""

@@ -9,13 +9,14 @@ the status `Adding`, and searches look for it in files, as for any tag that nobo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from ithil import error_codes as codes
 from ithil.archive import headers, query_tag_values
 from ithil.archive.archive import Archive
 from ithil.archive.errors import FileCorrupted, FileMissing, IndexBusy
+from ithil.archive.index import jobs
 from ithil.archive.index import query_tags as rows
 from ithil.archive.index.database import Database
 from ithil.archive.index.find_columns import place_of
@@ -176,15 +177,32 @@ def _checked_vr(name: str, tag: int, vr: str, private_creator: str) -> str:
 
 
 def declare(session: Session, tags: Sequence[QueryTag], now: float) -> None:
-    """Write declarations, in a transaction of the caller's. Raises CodedError (duplicate, bad request)."""
-    there = {tag.name for tag in rows.all_tags(session)}
+    """Write declarations, in a transaction of the caller's. Raises CodedError (duplicate, bad request).
+
+    A tag may be declared again, in the same way, if the job has ended that should have made it ready.
+    """
+    there = {tag.name: tag for tag in rows.all_tags(session)}
+    new = []
     for tag in tags:
-        if tag.name in there:
+        known = there.get(tag.name)
+        if known is None:
+            new.append(tag)
+        elif _is_left_behind(session, known) and replace(known, key=0, operation=tag.operation) == tag:
+            rows.set_operation(session, known.key, tag.operation)
+        else:
             raise CodedError(codes.DUPLICATE_RESOURCE, f"{tag.name} is a query tag already")
-        there.add(tag.name)
+        there[tag.name] = tag
     if len(there) > MOST_TAGS:
         raise CodedError(codes.BAD_REQUEST, f"An archive can have {MOST_TAGS} query tags")
-    rows.add(session, tags, now)
+    rows.add(session, new, now)
+
+
+def _is_left_behind(session: Session, tag: QueryTag) -> bool:
+    """Whether a stored declaration waits for a job that failed, was cancelled, or is forgotten."""
+    if not tag.key or tag.status != ADDING:
+        return False
+    state = jobs.state(session, tag.operation)
+    return state is None or state[0] in jobs.ENDED
 
 
 def submit(archive: Archive, new: NewInstance, file: Attachment) -> bool:

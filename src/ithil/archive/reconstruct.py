@@ -3,7 +3,8 @@
 It is asked for after the main tags of the configuration have changed, after files were edited in place, or to
 mend an index. The rows keep their identity, and with it their labels, metadata, attachments, stability and
 place in the log; everything that follows from the tags is written anew, and what is below each parent is
-counted anew. A parent says what its first instance says, as at its arrival.
+counted anew. A parent says what its first instance says, as at its arrival. The values in declared query tags
+are taken anew from each instance.
 
 It goes through the archive in small batches, each a transaction of its own, so it may run while instances
 arrive, be broken off and be repeated. A file that cannot be read leaves its rows as they are and does not
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
@@ -23,12 +24,15 @@ from typing import Any
 import orjson
 
 from ithil import error_codes as codes
-from ithil.archive import attachments, clock, resources, retrieve, transcoding
+from ithil.archive import attachments, clock, query_tags, resources, retrieve, transcoding
 from ithil.archive.archive import Archive
 from ithil.archive.describe import instance_ids, new_instance
 from ithil.archive.errors import ArchiveError, FileCorrupted, IndexUnavailable, ReadOnly
+from ithil.archive.index import query_tag_losses
+from ithil.archive.index import query_tags as query_tag_rows
 from ithil.archive.index import reconstruct as rows
 from ithil.archive.index.ingest import NewInstance
+from ithil.archive.index.query_tags import QueryTag, Value
 from ithil.archive.index.statement import Row, Session
 from ithil.archive.model import DICOM_FILE, Attachment, Origin
 from ithil.archive.storage import compression
@@ -90,6 +94,16 @@ def reconstruct_all(
     work.end()
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the file of an instance says: the columns of its row, and what it has in query tags."""
+
+    instance: int
+    uuid: str
+    values: dict[str, Any]
+    query_values: tuple[Value, ...]
+
+
 class _Stopped(Exception):
     """The reconstruction was told to break off."""
 
@@ -149,27 +163,33 @@ class _Reconstruction:
 
     def _instances(self, level: Level, public_id: str) -> None:
         """The rows of all instances of a series, or of a single one."""
-        batch: list[tuple[int, str, dict[str, Any]]] = []
+        with self.archive.index.read() as session:
+            tags = query_tag_rows.all_tags(session)
+        batch: list[_Found] = []
         for row in _paged(self.archive, _pages(level, public_id, Level.INSTANCE), BATCH):
-            found = self._attempt(self._instance, row)
+            found = self._attempt(self._instance, row, tags)
             if found is None:
                 self.failed += 1
             else:
                 batch.append(found)
             if len(batch) == BATCH:
-                self._write(batch)
+                self._write(batch, tags)
                 batch = []
-        self._write(batch)
+        self._write(batch, tags)
 
-    def _write(self, batch: list[tuple[int, str, dict[str, Any]]]) -> None:
+    def _write(self, batch: list[_Found], tags: Sequence[QueryTag]) -> None:
+        keys = [tag.key for tag in tags]
+
         def work(session: Session) -> None:
-            for instance, uuid, values in batch:
-                rows.update_instance(session, instance, uuid, values)
+            now, _ = clock.now()
+            for found in batch:
+                if rows.update_instance(session, found.instance, found.uuid, found.values) and keys:
+                    query_tag_losses.replace(session, found.instance, keys, found.query_values, now)
 
         if batch:
             self.archive.index.write(work)
 
-    def _instance(self, row: Row) -> tuple[int, str, dict[str, Any]]:
+    def _instance(self, row: Row, tags: Sequence[QueryTag]) -> _Found:
         instance, public_id, metadata = row[:3]
         file = Attachment(DICOM_FILE, *row[3:])
         if self.files:
@@ -177,7 +197,10 @@ class _Reconstruction:
         look = _look_at(self.archive, file)
         if self.files:
             file, look = _transcoded_as_configured(self.archive, public_id, metadata, file, look)
-        return instance, file.uuid, _instance_values(self.archive, public_id, metadata, file, look)
+        values = _instance_values(self.archive, public_id, metadata, file, look)
+        offset = values["pixel_data_offset"]
+        query_values = query_tags.of_stored(self.archive, file, offset, tags) if tags else ()
+        return _Found(instance, file.uuid, values, query_values)
 
     def _parent(self, level: Level, public_id: str, *, counting: bool = True) -> None:
         """The row of a patient, study or series: what its first instance says, and the counts."""

@@ -8,14 +8,15 @@ come together share the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import chain
 
 import sqlalchemy as sa
 
 from ithil.archive import documents, frames, headers, uids
 from ithil.archive.archive import Archive
+from ithil.archive.errors import FileCorrupted
 from ithil.archive.index import tables as t
 from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
@@ -24,7 +25,7 @@ from ithil.dicom.dataset import Dataset
 from ithil.dicom.errors import DicomError
 from ithil.dicom.uids import transfer_syntax
 from ithil.pixels import gif, icons, image_formats, presentation, render, resize, viewport
-from ithil.pixels.description import Reader
+from ithil.pixels.description import PixelDescription, Reader
 from ithil.pixels.errors import PixelError, UnsupportedPixels
 from ithil.pixels.image_formats import JPEG, PNG
 from ithil.pixels.presentation import PresentationState
@@ -46,6 +47,7 @@ MOST_PIXELS = 1 << 28
 """Pixels of all frames of an animation, as they are shown."""
 
 _USUAL_DELAY = 100.0  # milliseconds
+_COPIES = 4  # of a picture, in memory while its file is made
 _FRAME_TIME, _CINE_RATE, _DISPLAY_RATE = 0x00181063, 0x00180040, 0x00082144
 
 _i = t.instances.c
@@ -131,28 +133,49 @@ def frame_count(archive: Archive, subject: Subject) -> int:
 
 def _pixels(archive: Archive, subject: Subject) -> frames.StoredPixels:
     pixels = frames.pixels_of(archive, subject.id)
-    if pixels is None:
-        raise PixelError("The instance was deleted meanwhile")
+    if pixels is None or pixels.file.uuid != subject.file.uuid:
+        raise PixelError("The instance was deleted or replaced meanwhile")
     return pixels
 
 
-def picture(archive: Archive, subject: Subject, frame: int, view: View) -> bytes:
-    """A frame, counted from 0, as a file of `view.media_type`.
+def presented(
+    archive: Archive, subject: Subject, numbers: Sequence[int], view: View
+) -> tuple[Subject, list[int], View]:
+    """What is drawn: the image, its frames counted from 0, and the view that applies a presentation state.
 
-    Of a presentation state it is the first image that it is for and that is stored; `frame` counts that
-    image's frames, or 0 is the first that the state names. Raises PixelError for what cannot be shown,
-    OutsideOfImage and TooLarge for a viewport that cannot be, and what reading a file raises.
+    A presentation state shows the first image that it is for and that is stored; the numbers are of that
+    image's frames, 0 is the first that the state names. All else shows itself. Raises UnsupportedPixels if
+    there is no such image, PixelError for a state that cannot be read, and what reading a file raises.
     """
-    if subject.kind is Kind.PRESENTATION:
-        subject, frame, view = _presented(archive, subject, frame, view)
-    return _kept(
-        archive, (subject.file.uuid, frame, view), lambda: _drawn(archive, subject, frame, view), view
-    )
+    if subject.kind is not Kind.PRESENTATION:
+        return subject, list(numbers), view
+    state = PresentationState(_header(archive, subject))
+    for reference in state.references():
+        for found in uids.public_ids(archive, state.study, reference.series, reference.instance)[:1]:
+            image = subject_of(archive, found)
+            if image is not None and image.kind is Kind.PICTURE:
+                first = max(reference.frames[0] - 1, 0) if reference.frames else 0
+                return image, [number or first for number in numbers], replace(view, state=subject)
+    raise UnsupportedPixels("None of the images that the presentation state is for is stored here")
 
 
-def _kept(archive: Archive, key: object, draw: Callable[[], Picture], view: View) -> bytes:
+def picture(archive: Archive, subject: Subject, frame: int, view: View) -> bytes:
+    """A frame of an image, counted from 0, as a file of `view.media_type`.
+
+    Raises PixelError for what cannot be shown, OutsideOfImage and TooLarge for a viewport that cannot be, and
+    what reading a file raises.
+    """
+
+    def make() -> bytes:
+        with _drawn(archive, subject, frame, view) as shown:
+            return encoded(shown, view)
+
+    return _kept(archive, (subject.file.uuid, frame, view), make)
+
+
+def _kept(archive: Archive, key: object, encode: Callable[[], bytes]) -> bytes:
     def make() -> tuple[bytes, int]:
-        content = encoded(draw(), view)
+        content = encode()
         return content, len(content) + 500
 
     return frames.shared(archive, ("picture", key), make)
@@ -165,14 +188,17 @@ def encoded(shown: Picture, view: View) -> bytes:
     return image_formats.encode(shown, view.media_type, view.quality)
 
 
-def _drawn(archive: Archive, subject: Subject, frame: int, view: View) -> Picture:
+@contextmanager
+def _drawn(archive: Archive, subject: Subject, frame: int, view: View) -> Iterator[Picture]:
+    """A frame as it is shown, with memory for that and for its file, which is to be made meanwhile."""
     pixels = _pixels(archive, subject)
+    size = frames.bytes_to_show(pixels) + _bytes_to_encode(pixels.description, view)
     samples = frames.decoded(archive, pixels, frame)
     description = pixels.description
     state = None if view.state is None else PresentationState(_header(archive, view.state))
     if state is not None:
         description = state.applied(description, subject.sop_instance, frame)
-    with frames.room_to_show(archive, pixels):
+    with frames.room_for(archive, size):
         shown = render.rendered(
             description,
             samples,
@@ -184,7 +210,22 @@ def _drawn(archive: Archive, subject: Subject, frame: int, view: View) -> Pictur
         )
         if state is not None:
             shown = state.finished(shown, subject.sop_instance, frame)
-        return shown if view.viewport is None else viewport.show(shown, view.viewport)
+        yield shown if view.viewport is None else viewport.show(shown, view.viewport)
+
+
+def _bytes_to_encode(description: PixelDescription, view: View) -> int:
+    """Memory for a picture in the size that it is shown in, and for its file.
+
+    Raises OutsideOfImage and TooLarge before anything is decoded, where the header tells.
+    """
+    pixels = description.pixels
+    if view.viewport is not None and view.state is None:
+        rows, columns = viewport.size_of(description.rows, description.columns, view.viewport)
+        pixels = rows * columns
+    elif view.viewport is not None:  # a state may show a part of the image, or turn it
+        pixels = viewport.most_pixels(pixels, view.viewport)
+    colour = description.samples > 1 or description.palettes is not None or view.state is not None
+    return pixels * (3 if colour else 1) * _COPIES
 
 
 def _header(archive: Archive, subject: Subject) -> Dataset:
@@ -192,18 +233,6 @@ def _header(archive: Archive, subject: Subject) -> Dataset:
         return headers.read(archive, subject.file, subject.pixel_data_offset)
     except DicomError as error:
         raise PixelError(str(error)) from error
-
-
-def _presented(archive: Archive, subject: Subject, frame: int, view: View) -> tuple[Subject, int, View]:
-    """The image that a presentation state is for, its frame, and the view that applies the state."""
-    state = PresentationState(_header(archive, subject))
-    for reference in state.references():
-        for found in uids.public_ids(archive, state.study, reference.series, reference.instance)[:1]:
-            image = subject_of(archive, found)
-            if image is not None and image.kind is Kind.PICTURE:
-                first = reference.frames[0] - 1 if reference.frames and frame == 0 else frame
-                return image, max(first, 0), replace(view, state=subject)
-    raise UnsupportedPixels("None of the images that the presentation state is for is stored here")
 
 
 def has_graphics(archive: Archive, state: Subject) -> bool:
@@ -222,11 +251,23 @@ def animation(archive: Archive, subject: Subject, numbers: Sequence[int], view: 
     """
     if len(numbers) > MOST_FRAMES:
         raise TooMuch(f"An animation has at most {MOST_FRAMES} frames")
-    first = _drawn(archive, subject, numbers[0], view)
-    if first.shape[0] * first.shape[1] * len(numbers) > MOST_PIXELS:
-        raise TooMuch("The animation would be too large; ask for fewer frames or a smaller viewport")
-    others = (_drawn(archive, subject, number, view) for number in numbers[1:])
-    return gif.animation(chain([first], others), round(_delay(archive, subject) / 10))
+    delay = round(_delay(archive, subject) / 10)
+    with _drawn(archive, subject, numbers[0], view) as shown:
+        if shown.shape[0] * shown.shape[1] * len(numbers) > MOST_PIXELS:
+            raise TooMuch("The animation would be too large; ask for fewer frames or a smaller viewport")
+        first = gif.beginning(shown) + gif.frame(shown, delay)
+    return _frames_of_animation(archive, subject, numbers[1:], view, first, delay)
+
+
+def _frames_of_animation(
+    archive: Archive, subject: Subject, numbers: Sequence[int], view: View, first: bytes, delay: int
+) -> Iterator[bytes]:
+    yield first
+    for number in numbers:
+        with _drawn(archive, subject, number, view) as shown:
+            piece = gif.frame(shown, delay)
+        yield piece  # now, since a client may be slow, and others wait for the memory
+    yield gif.END
 
 
 class TooMuch(PixelError):
@@ -248,19 +289,34 @@ def thumbnail(archive: Archive, subject: Subject, frame: int | None, view: View)
 
     Raises only what reading a file raises, and OutsideOfImage and TooLarge for a viewport that cannot be.
     """
-    if subject.kind in (Kind.PICTURE, Kind.PRESENTATION):
+    if subject.kind is Kind.PICTURE:
         try:
-            if frame is None:
-                frame = frame_count(archive, subject) // 2 if subject.kind is Kind.PICTURE else 0
-            return picture(archive, subject, frame, view)
+            number = frame_count(archive, subject) // 2 if frame is None else frame
+            return picture(archive, subject, number, view)
         except (viewport.OutsideOfImage, resize.TooLarge):
             raise
-        except PixelError:
-            pass
+        except PixelError as error:
+            if archive.storage.size(subject.file.uuid) != subject.file.compressed_size:
+                raise FileCorrupted("A stored file has not the size that the index remembers") from error
+    return icon(archive, subject, view)
+
+
+def icon(archive: Archive, subject: Subject, view: View) -> bytes:
+    """What stands for an instance that has no picture, or none that can be shown.
+
+    It is a square that fits into the viewport. Raises TooLarge for one that cannot be.
+    """
     kind = _icon(subject)
     room = view.viewport or Viewport()
     box = Viewport(room.width, room.height)
-    return _kept(archive, ("icon", kind, box, view), lambda: viewport.show(icons.icon(kind), box), view)
+
+    def make() -> bytes:
+        drawn = icons.icon(kind)
+        rows, columns = viewport.size_of(drawn.shape[0], drawn.shape[1], box)
+        with frames.room_for(archive, rows * columns * 3 * _COPIES):
+            return encoded(viewport.show(drawn, box), view)
+
+    return _kept(archive, ("icon", kind, view), make)
 
 
 def _icon(subject: Subject) -> str:

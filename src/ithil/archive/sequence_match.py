@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ithil.archive.matching import Accepts, Item, accepts
+from ithil.archive.matching import LONGEST_VALUE, Accepts, Item, accepts
 from ithil.dicom.charsets import Decoder
 from ithil.dicom.dataset import Dataset, Element, decoder_of
 from ithil.dicom.dictionary import tag_vr
@@ -43,7 +43,7 @@ def _sequence(tag: int, item: Item, case_sensitive: bool) -> _Inner:
 def _value(tag: int, accept: Accepts) -> _Inner:
     def test(dataset: Dataset, elements: Sequence[Element], decode: Decoder) -> bool:
         for element in elements:
-            if element.tag == tag and element.items is None:
+            if element.tag == tag and element.items is None and len(element.value) <= LONGEST_VALUE:
                 vr = element.vr if element.vr != "UN" else tag_vr(tag, element.private_creator)
                 text = value_text("LO" if vr == "UN" else vr, bytes(element.value), decode, dataset.sign)
                 return text is not None and accept(text)

@@ -7,10 +7,11 @@ invalidated, and a stale one is never served.
 
 Documents are built when a series has become stable, in the background (`keep_up`), and else by whoever asks
 first; those who ask at the same time wait for him. The links in a document begin with the address of the
-client that is expected; for any other client they are exchanged while it is sent.
+client that is expected; for any other they are exchanged, and the result is kept in memory for those who come
+the same way.
 
-An instance whose file cannot be read is left out and counted. Such a document is not kept, so that the next
-request looks again.
+An instance whose file cannot be read is left out and counted, be it all that the series has. Such a document
+is not kept, so that the next request looks again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -27,23 +28,21 @@ from ithil import error_codes as codes
 from ithil.archive import clock, headers
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris, instance_path
-from ithil.archive.errors import FileCorrupted, FileMissing
 from ithil.archive.gzip_pieces import Piece, compress, inflate
+from ithil.archive.headers import UNREADABLE, start_of_file
 from ithil.archive.index import changelog, sweeps
 from ithil.archive.index import series_documents as rows
 from ithil.archive.index.lock import lock
 from ithil.archive.index.series_documents import InstanceRow, SeriesRow
 from ithil.archive.index.statement import Session
-from ithil.archive.instance_headers import start_of_file
 from ithil.archive.shared_cache import SharedCache
-from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.series_json import SeriesJson
 from ithil.error_codes import CodedError
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """To be counted up when the JSON of the same file becomes another one."""
 
 PIECE = 4 * 1024 * 1024
@@ -55,26 +54,33 @@ MOST_IN_BACKGROUND = 10_000
 KEPT_IN_MEMORY = 16 * 1024 * 1024
 """Bytes of documents that a process keeps which cannot write them to the index."""
 
+REROOTED = 32 * 1024 * 1024
+"""Bytes of documents with other links than those of the index that a process keeps."""
+
 _FAST = 1  # level of compression of what is used once
 _LEASE_SECONDS = 30.0
 _CHANGES_AT_ONCE = 50
 _TRIES = 3
+_MOST_VOTES = 20
 
-# One for the process: a version is made of UUIDs of files, which are unique among all archives.
+# Those of the process: a version is made of UUIDs of files, which are unique among all archives.
 _being_built = SharedCache()
+_rerooted = SharedCache()
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesDocument:
     """A document: its pieces, put together with commas, are the objects of all instances.
 
-    `root` is what the links in it begin with; `unreadable` is how many instances are missing.
+    `root` is what the links in it begin with; `unreadable` is how many instances are missing, and `failure`
+    what was raised for the last of them: FileMissing, FileCorrupted or DicomError.
     """
 
     version: str
     root: str
     pieces: tuple[Piece, ...]
     unreadable: int = 0
+    failure: Exception | None = None
 
     @property
     def compressed_size(self) -> int:
@@ -104,21 +110,22 @@ def version_of(archive: Archive, series: SeriesRow) -> str:
 def get(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
     """The document of a series as it is now, with links that begin with `root`; None if the series is gone.
 
-    Raises FileMissing, FileCorrupted or DicomError if not one instance can be read; StorageUnavailable,
-    IndexUnavailable.
+    If not one instance can be read it has no pieces. Raises StorageUnavailable, IndexUnavailable.
     """
-    remember(root)
+    _expected.seen(root)
     with archive.index.read() as session:
         version = _version(archive, rows.file_uuids(session, series.id))
         found = rows.read(session, series.id, version)
     if found:
         document = SeriesDocument(version, found[0].root, tuple(row.piece for row in found))
         try:
-            return with_root(document, root)
+            return document if document.root == root else _kept_with_root(document, root)
         except ValueError:
             log.warning("A document of the index is damaged and will be built anew")
     built = _shared(archive, series, version, root)
-    return None if built is None else with_root(built, root)
+    if built is None or built.unreadable or not archive.settings.dicom_web.enable_metadata_cache:
+        return None if built is None else with_root(built, root)
+    return built if built.root == root else _kept_with_root(built, root)
 
 
 def keep(archive: Archive, series: SeriesRow, root: str) -> None:
@@ -136,7 +143,17 @@ def with_root(document: SeriesDocument, root: str) -> SeriesDocument:
         return document
     old, new = _link_start(document.root), _link_start(root)
     pieces = tuple(compress(inflate(piece).replace(old, new), _FAST) for piece in document.pieces)
-    return SeriesDocument(document.version, root, pieces, document.unreadable)
+    return replace(document, root=root, pieces=pieces)
+
+
+def _kept_with_root(document: SeriesDocument, root: str) -> SeriesDocument:
+    """The same as `with_root`, done once for all who come by that address, while there is room for it."""
+
+    def make() -> tuple[SeriesDocument, int]:
+        made = with_root(document, root)
+        return made, made.compressed_size
+
+    return _rerooted.get((document.version, root), REROOTED, make)
 
 
 def _link_start(root: str) -> bytes:
@@ -168,7 +185,9 @@ def _shared(archive: Archive, series: SeriesRow, version: str, root: str) -> Ser
         document = _build(archive, series, root)
         if document is not None and not document.unreadable and is_kept(archive):
             _put(archive, series, document)
-        return document, document.compressed_size if document is not None else 0
+        if document is None or document.unreadable:
+            return document, KEPT_IN_MEMORY  # too large a share to be kept
+        return document, document.compressed_size
 
     read_only = archive.settings.read_only and archive.settings.dicom_web.enable_metadata_cache
     return _being_built.get(version, KEPT_IN_MEMORY, make, keep=read_only)
@@ -225,7 +244,7 @@ class _Builder:
                 uuids.append(instance.file.uuid)
                 try:
                     self._add(instance)
-                except (FileMissing, FileCorrupted, DicomError) as error:
+                except UNREADABLE as error:
                     if self._patient and not self._is_there(instance):
                         raise _Changed from None
                     unreadable += 1
@@ -234,12 +253,10 @@ class _Builder:
         self._finish_piece()
         if failure is not None:
             log.warning("%d of %d instances of a series cannot be read: %s", unreadable, len(uuids), failure)
-            if unreadable == len(uuids):
-                raise failure
         if not uuids:
             return None
         version = _version(self._archive, uuids)
-        return SeriesDocument(version, self._root, tuple(self._pieces), unreadable)
+        return SeriesDocument(version, self._root, tuple(self._pieces), unreadable, failure)
 
     def _page(self, after: int) -> list[InstanceRow]:
         with self._archive.index.read() as session:
@@ -311,7 +328,7 @@ def keep_up(
 
 def keep_expected(archive: Archive, series: SeriesRow) -> None:
     """Build the document of a series, unless it is there, for whichever client comes. Raises what `get` raises."""
-    root = _expected.root
+    root = _configured_root(archive) or _expected.root
     if not root:
         with archive.index.read() as session:
             root = rows.newest_root(session) or _own_root(archive)
@@ -323,28 +340,45 @@ def _keep_stable(archive: Archive, public_id: str) -> None:
         series = rows.series(session, public_id)
         if series is None or len(rows.file_uuids(session, series.id)) > MOST_IN_BACKGROUND:
             return
-    try:
-        keep_expected(archive, series)
-    except (FileMissing, FileCorrupted, DicomError):
-        pass  # whoever asks for it will be told
+    keep_expected(archive, series)  # whoever asks for it will be told what cannot be read
+
+
+def _configured_root(archive: Archive) -> str:
+    """With what links begin as the operator says, "" if he does not."""
+    host = archive.settings.dicom_web.host
+    return _root_at(archive, host) if host else ""
 
 
 def _own_root(archive: Archive) -> str:
-    settings = archive.settings
-    scheme = "https" if settings.ssl_enabled else "http"
-    return f"{scheme}://localhost:{settings.http_port}/{settings.dicom_web.root.strip('/')}"
+    return _root_at(archive, f"localhost:{archive.settings.http_port}")
+
+
+def _root_at(archive: Archive, authority: str) -> str:
+    options = archive.settings.dicom_web
+    scheme = "https" if options.ssl or archive.settings.ssl_enabled else "http"
+    path = (options.public_root if options.public_root is not None else options.root).strip("/")
+    return f"{scheme}://{authority}/{path}".rstrip("/")
 
 
 @dataclass(slots=True)
 class _Expected:
-    """The root that the last client needed, as a guess at the next; a wrong guess costs time and nothing else."""
+    """The root that most clients of late needed, as a guess at the next.
+
+    A wrong guess costs time and nothing else. Anybody can ask under any name, so a single request does not
+    outvote the others.
+    """
 
     root: str = ""
+    votes: int = 0
+
+    def seen(self, root: str) -> None:
+        """A client needs links which begin with `root`."""
+        if root == self.root:
+            self.votes = min(self.votes + 1, _MOST_VOTES)
+        elif self.votes > 1:
+            self.votes -= 1
+        else:
+            self.root, self.votes = root, 1
 
 
 _expected = _Expected()
-
-
-def remember(root: str) -> None:
-    """Expect clients that need links which begin with `root`."""
-    _expected.root = root

@@ -17,12 +17,11 @@ import sqlalchemy as sa
 
 from ithil.archive import frames, retrieve
 from ithil.archive.archive import Archive
-from ithil.archive.frames import MEGABYTE, StoredPixels
+from ithil.archive.frames import StoredPixels
 from ithil.archive.headers import limits
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Statement
 from ithil.archive.model import Attachment
-from ithil.archive.shared_cache import MemoryGate, SharedCache
 from ithil.archive.uids import Located
 from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import FrameIndex
@@ -34,15 +33,10 @@ from ithil.pixels.frame_bytes import read_frame
 from ithil.pixels.syntaxes import is_video
 
 _ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
-_COPIES = 4  # of a frame, in memory while it is coded anew
 
 _FRAME_INDEX = Statement(
     sa.select(t.instances.c.frame_index).where(t.instances.c.public_id == sa.bindparam("public_id"))
 )
-
-# One for the process: the keys are UUIDs of files, which are unique among all archives.
-_cache = SharedCache()
-_gate = MemoryGate(frames.DECODING_PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,7 @@ def stored_frames(archive: Archive, found: Located) -> StoredFrames:
         fragments = made.index.fragments or []
         return made, 1000 + 200 * (len(fragments) + sum(map(len, fragments)))
 
-    return _cache.get(found.file.uuid, _capacity(archive), make)
+    return frames.shared(archive, ("stored", found.file.uuid), make)
 
 
 def content(archive: Archive, stored: StoredFrames, frame: int) -> bytes:
@@ -134,18 +128,12 @@ def coded(archive: Archive, stored: StoredFrames, frame: int, syntax: str, quali
         from ithil.pixels.frame_transcode import transcode_frame
 
         pixels = _pixels(archive, stored)
-        description = pixels.description
-        size = description.pixels * description.samples * max(description.bits_allocated // 8, 1)
-        with _gate.share(size * _COPIES, archive.settings.dicom_parser_memory_capacity * MEGABYTE):
-            made = transcode_frame(description, _read_frame(archive, pixels, frame), syntax, quality=quality)
+        with frames.room_for(archive, frames.bytes_to_code(pixels)):
+            content = _read_frame(archive, pixels, frame)
+            made = transcode_frame(pixels.description, content, syntax, quality=quality)
         return made, len(made) + 200
 
-    key = (stored.file.uuid, frame, syntax, quality)
-    return _cache.get(key, _capacity(archive), make)
-
-
-def _capacity(archive: Archive) -> int:
-    return archive.settings.dicom_parser_cache_size * MEGABYTE
+    return frames.shared(archive, ("coded", stored.file.uuid, frame, syntax, quality), make)
 
 
 def _pixels(archive: Archive, stored: StoredFrames) -> StoredPixels:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 
-from ithil.archive import change_feed, clock, series_documents, workitems, worklist
+from ithil.archive import change_feed, clock, query_tag_losses, series_documents, workitems, worklist
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -112,4 +112,5 @@ class Sweeper:
         building = series_documents.keep_up(
             archive, self._documents, self._owner, DOCUMENTS_SECONDS, self._stopping.is_set
         )
-        return settled > 0 or building or removed >= REMOVAL_BATCH
+        looking = query_tag_losses.make_good(archive, self._owner)
+        return settled > 0 or building or looking or removed >= REMOVAL_BATCH

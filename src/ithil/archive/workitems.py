@@ -9,7 +9,6 @@ same transaction. All rows are shared by all processes; the transactions that wr
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -17,13 +16,12 @@ import orjson
 from ithil.archive import clock
 from ithil.archive import workitems_events as events
 from ithil.archive.archive import Archive
-from ithil.archive.errors import ReadOnly
 from ithil.archive.index import workitem_events as subscriptions
 from ithil.archive.index import workitems as rows
 from ithil.archive.index.statement import Session
 from ithil.archive.index.workitems import WorkitemRow
 from ithil.archive.workitems_events import Event
-from ithil.archive.workitems_match import Key, matches, narrowed, parse_keys
+from ithil.archive.workitems_match import matches, parse_keys
 from ithil.archive.workitems_model import Attributes, in_order, items, put, text
 from ithil.archive.workitems_rules import (
     AFFECTED_INSTANCE,
@@ -32,9 +30,7 @@ from ithil.archive.workitems_rules import (
     COMPLETED,
     ENDED,
     IN_PROGRESS,
-    INCONSISTENT,
     MODIFIED,
-    NOT_CLAIMED,
     PATIENT_ID,
     PROGRESS_INFORMATION,
     READINESS,
@@ -47,13 +43,13 @@ from ithil.archive.workitems_rules import (
     STATE,
     STUDY,
     TRANSACTION_UID,
-    UID_INCORRECT,
-    UID_MISSING,
     UPS_PUSH,
+    Reason,
     WorkitemRefused,
     check_changes,
     check_final,
     check_new,
+    check_writable,
     complete,
 )
 from ithil.dicom.main_tags import normalise
@@ -62,14 +58,10 @@ from ithil.dicom.uids import generate_uid
 LARGEST = 1024 * 1024
 """Bytes of the largest workitem. One that lists a thousand images takes about half of that."""
 
-MOST_LOOKED_AT = 50_000
-"""Workitems that one search goes through; it says when there were more."""
-
 LONGEST_LOCK = 90 * 86400.0
 """Seconds that a deletion lock keeps an ended workitem from being removed."""
 
 _BATCH = 500
-_ALREADY = "The UPS is already in the requested state of {}."
 _DEFAULT_REASON = {
     "00080100": {"vr": "SH", "Value": ["110513"]},
     "00080102": {"vr": "SH", "Value": ["DCM"]},
@@ -85,25 +77,16 @@ class Created:
     modified: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search found; `more` says that there are others after it, `cut` that it did not see them all."""
-
-    workitems: list[Attributes]
-    more: bool
-    cut: bool
-
-
 def create(archive: Archive, uid: str, attributes: Attributes) -> Created:
     """Schedule work; without `uid` the workitem gets that of its attributes, or one of its own.
 
-    Raises CodedError (bad request) for attributes that cannot be a workitem, WorkitemRefused (409) if there is
-    one with this UID; ReadOnly.
+    Raises CodedError (bad request) for attributes that cannot be a workitem, WorkitemRefused if there is one
+    with this UID; ReadOnly.
     """
-    _check_writable(archive)
+    check_writable(archive)
     stated = text(attributes, SOP_INSTANCE) or text(attributes, AFFECTED_INSTANCE)
     if uid and stated and uid != stated:
-        raise WorkitemRefused(400, "The Workitem UIDs of the request and of its payload differ.")
+        raise WorkitemRefused(Reason.OTHER_UID)
     uid = uid or stated or generate_uid()
     content = {tag: value for tag, value in attributes.items() if tag >= "0008"}
     check_new(content)
@@ -117,7 +100,7 @@ def create(archive: Archive, uid: str, attributes: Attributes) -> Created:
     def work(session: Session) -> None:
         rows.lock(session)
         if rows.read(session, uid) is not None:
-            raise WorkitemRefused(409, "The Target Workitem already exists.")
+            raise WorkitemRefused(Reason.ALREADY_EXISTS)
         rows.insert(session, row)
         _subscribe_all(archive, session, uid, content)
         found: list[Event] = [events.state_report(SCHEDULED, row.readiness)]
@@ -130,7 +113,7 @@ def create(archive: Archive, uid: str, attributes: Attributes) -> Created:
 
 
 def get(archive: Archive, uid: str) -> Attributes:
-    """The attributes of a workitem. Raises WorkitemRefused (404)."""
+    """The attributes of a workitem. Raises WorkitemRefused."""
     with archive.index.read() as session:
         return _content(_read(session, uid))
 
@@ -140,7 +123,7 @@ def update(archive: Archive, uid: str, changes: Attributes, transaction_uid: str
 
     Raises WorkitemRefused, CodedError (bad request), ReadOnly.
     """
-    _check_writable(archive)
+    check_writable(archive)
     changes = dict(changes)
     transaction_uid = transaction_uid or text(changes, TRANSACTION_UID)
     ignored = (TRANSACTION_UID, AFFECTED_INSTANCE, MODIFIED)
@@ -150,11 +133,11 @@ def update(archive: Archive, uid: str, changes: Attributes, transaction_uid: str
         rows.lock(session)
         row = _read(session, uid)
         if row.state in ENDED:
-            raise WorkitemRefused(400, INCONSISTENT, "The workitem has ended and cannot be changed any more")
+            raise WorkitemRefused(Reason.ENDED, "The workitem has ended and cannot be changed any more")
         if row.state == IN_PROGRESS:
             _check_transaction(row, transaction_uid)
         elif transaction_uid:
-            raise WorkitemRefused(409, NOT_CLAIMED)
+            raise WorkitemRefused(Reason.NOT_CLAIMED)
         before = _content(row)
         check_changes(before, changes)
         after = {**before, **changes}
@@ -164,97 +147,65 @@ def update(archive: Archive, uid: str, changes: Attributes, transaction_uid: str
     archive.index.write(work)
 
 
-def change_state(archive: Archive, uid: str, state: str, transaction_uid: str) -> str:
-    """Claim a workitem (IN PROGRESS), or end it; gives what is to be remarked about it, "" for nothing.
+def change_state(archive: Archive, uid: str, state: str, transaction_uid: str) -> bool:
+    """Claim a workitem (IN PROGRESS), or end it; False if it had ended like that before.
 
     Raises WorkitemRefused if the workitem cannot go over to that state (PS3.4 table CC.1.1-2), ReadOnly.
     """
-    _check_writable(archive)
+    check_writable(archive)
     if state not in (IN_PROGRESS, *ENDED):
         raise WorkitemRefused(
-            409 if state == SCHEDULED else 400,
-            INCONSISTENT,
+            Reason.WRONG_STATE if state == SCHEDULED else Reason.NO_SUCH_STATE,
             f"ProcedureStepState can become {IN_PROGRESS}, {COMPLETED} or {CANCELED}",
         )
     if not transaction_uid:
-        raise WorkitemRefused(400, UID_MISSING)
+        raise WorkitemRefused(Reason.UID_MISSING)
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> bool:
         rows.lock(session)
         row = _read(session, uid)
         if row.state == state and state in ENDED:
-            return _ALREADY.format(state)
+            return False
         if row.state == IN_PROGRESS and state != IN_PROGRESS:
             _check_transaction(row, transaction_uid)
             check_final(_content(row), state)
         elif row.state != SCHEDULED or state != IN_PROGRESS:
-            raise WorkitemRefused(409, INCONSISTENT, f"The workitem is {row.state}")
+            raise WorkitemRefused(Reason.WRONG_STATE, f"The workitem is {row.state}")
         after = _content(row)
         _move(session, row, after, state, transaction_uid)
         events.tell(session, uid, [events.state_report(state, row.readiness, after)])
-        return ""
+        return True
 
     return archive.index.write(work)
 
 
-def request_cancel(archive: Archive, uid: str, request: Attributes, requester: str) -> str:
-    """Ask for a workitem to be canceled; gives what is to be remarked, "" for nothing (PS3.4 CC.2.2.3).
+def request_cancel(archive: Archive, uid: str, request: Attributes, requester: str) -> bool:
+    """Ask for a workitem to be canceled; False if it was before (PS3.4 CC.2.2.3).
 
     Nobody works on one that is scheduled, so it is canceled at once; who works on one is told of the wish.
     Raises WorkitemRefused for one that is completed, ReadOnly.
     """
-    _check_writable(archive)
+    check_writable(archive)
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> bool:
         rows.lock(session)
         row = _read(session, uid)
         if row.state == CANCELED:
-            return _ALREADY.format(CANCELED)
+            return False
         if row.state == COMPLETED:
-            raise WorkitemRefused(409, _ALREADY.format(COMPLETED))
+            raise WorkitemRefused(Reason.ALREADY_COMPLETED)
         if row.state == IN_PROGRESS:
             events.tell(session, uid, [events.cancel_requested(request, requester)])
-            return ""
+            return True
         after = _content(row)
         _note_cancellation(after, request)
         check_final(after, CANCELED)
         _move(session, row, after, CANCELED, "")
         told = [events.state_report(IN_PROGRESS, row.readiness)]
         events.tell(session, uid, [*told, events.state_report(CANCELED, row.readiness, after)])
-        return ""
+        return True
 
     return archive.index.write(work)
-
-
-def search(archive: Archive, keys: Sequence[Key], offset: int, limit: int) -> Found:
-    """Workitems that all keys take, by their scheduled start and UID."""
-    filters = {
-        "state": narrowed(keys, STATE).upper(),
-        "patient_id_norm": normalise(narrowed(keys, PATIENT_ID)),
-        "study_instance_uid": narrowed(keys, STUDY),
-    }
-    filters = {name: value for name, value in filters.items() if value}
-    found: list[Attributes] = []
-    after = ("", "")
-    seen = 0
-    while seen < MOST_LOOKED_AT:
-        with archive.index.read() as session:
-            page = rows.page(session, filters, after, _BATCH)
-        for row in page:
-            content = _content(row)
-            if not matches(keys, content):
-                continue
-            if offset:
-                offset -= 1
-            elif len(found) == limit:
-                return Found(found, True, False)
-            else:
-                found.append(content)
-        if len(page) < _BATCH:
-            return Found(found, False, False)
-        seen += len(page)
-        after = (page[-1].start, page[-1].uid)
-    return Found(found, True, True)
 
 
 def keep_house(archive: Archive) -> int:
@@ -286,7 +237,7 @@ def keep_house(archive: Archive) -> int:
 def _read(session: Session, uid: str) -> WorkitemRow:
     row = rows.read(session, uid)
     if row is None:
-        raise WorkitemRefused(404, "The Target Workitem was not found.")
+        raise WorkitemRefused(Reason.NOT_FOUND)
     return row
 
 
@@ -301,7 +252,7 @@ def _row(
     put(content, MODIFIED, time.strftime("%Y%m%d%H%M%S.000000+0000", time.gmtime(now)))
     encoded = orjson.dumps(in_order(content))
     if len(encoded) > LARGEST:
-        raise WorkitemRefused(413, "The Workitem is too large.", f"A workitem is limited to {LARGEST} bytes")
+        raise WorkitemRefused(Reason.TOO_LARGE, f"A workitem is limited to {LARGEST} bytes")
     return WorkitemRow(
         text(content, SOP_INSTANCE),
         text(content, STATE),
@@ -331,14 +282,9 @@ def _move(session: Session, row: WorkitemRow, content: Attributes, state: str, t
 
 def _check_transaction(row: WorkitemRow, transaction_uid: str) -> None:
     if not transaction_uid:
-        raise WorkitemRefused(400, UID_MISSING)
+        raise WorkitemRefused(Reason.UID_MISSING)
     if transaction_uid != row.transaction_uid:
-        raise WorkitemRefused(400, UID_INCORRECT)
-
-
-def _check_writable(archive: Archive) -> None:
-    if archive.settings.read_only:
-        raise ReadOnly("The archive is read-only")
+        raise WorkitemRefused(Reason.UID_INCORRECT)
 
 
 def _note_cancellation(content: Attributes, request: Attributes) -> None:

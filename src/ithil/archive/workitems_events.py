@@ -1,15 +1,18 @@
-"""What subscribers of workitems are told (PS3.4 CC.2.4): events as rows, one for each who is to get it.
+"""What subscribers of workitems are told (PS3.4 CC.2.4): events as rows, and who is to get each.
 
 An event is written in the transaction that makes it happen, so it comes if and only if that is committed, and
 whichever process a subscriber is connected to finds it. Each subscriber has a mark up to which he has read;
 who connects again gets what came meanwhile. Events are kept for `KEPT_SECONDS`, so a subscriber who stays away
 longer looks at the worklist itself, as PS3.4 CC.2.4.3 allows.
+
+An event is stored once however many subscribers it has, and is small: it says that something has changed, and
+the workitem says the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -39,6 +42,9 @@ MOST_KEPT = 10_000
 
 MOST_SUBSCRIBERS = 1000
 """Who can subscribe to one workitem; there may be more of those who are subscribed to all."""
+
+LARGEST_EVENT = 16 * 1024
+"""Bytes of an event; of one that would be larger the longest attributes are left out."""
 
 UPS_EVENT = "1.2.840.10008.5.1.4.34.6.4"
 
@@ -92,27 +98,39 @@ def of_change(before: Attributes, after: Attributes) -> list[Event]:
     told, now = _progress(before), _progress(after)
     if told != now:
         event: Attributes = {}
-        _copy(after, event, (PROGRESS_INFORMATION,))
+        put(event, PROGRESS_INFORMATION, *([_within(now, LARGEST_EVENT // 2)] if now else []))
         events.append((PROGRESS_REPORT, event))
     return events
 
 
 def tell(session: Session, uid: str, events: Iterable[Event]) -> None:
     """Write events of a workitem for all who are subscribed to it. To be called last in a transaction."""
-    found = list(events)
-    if found:
-        for aetitle in rows.subscribers(session, uid, 2 * MOST_SUBSCRIBERS):
-            tell_one(session, aetitle, [(uid, event) for event in found])
+    found = [_encoded(uid, event) for event in events]
+    if found and rows.subscribers(session, uid, 1):
+        rows.record(session, found, clock.now()[0])
 
 
 def tell_one(session: Session, aetitle: str, events: Iterable[tuple[str, Event]]) -> None:
     """Write events, each with the UID of its workitem, for one subscriber."""
-    now = clock.now()[0]
-    rows.record(
-        session,
-        [(aetitle, uid, kind, orjson.dumps(event).decode()) for uid, (kind, event) in events],
-        now,
-    )
+    found = [_encoded(uid, event) for uid, event in events]
+    if found:
+        rows.record(session, found, clock.now()[0], aetitle)
+
+
+def _encoded(uid: str, event: Event) -> tuple[str, int, str]:
+    kind, attributes = event
+    return uid, kind, orjson.dumps(_within(attributes, LARGEST_EVENT)).decode()
+
+
+def _within(attributes: Attributes, room: int) -> Attributes:
+    """The attributes that `room` bytes hold, the shortest before the others."""
+    kept: set[str] = set()
+    for length, tag in sorted((len(orjson.dumps(one)), tag) for tag, one in attributes.items()):
+        room -= length + len(tag) + 4  # quotes, colon and comma
+        if room < 0:
+            break
+        kept.add(tag)
+    return {tag: one for tag, one in attributes.items() if tag in kept}
 
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -164,5 +182,9 @@ def _differs(before: Attributes, after: Attributes, tag: str) -> bool:
     return values(before, tag) != values(after, tag)
 
 
-def _progress(attributes: Attributes) -> list[Any]:
-    return [[item.get(tag) for tag in _PROGRESS] for item in items(attributes, PROGRESS_INFORMATION)]
+def _progress(attributes: Attributes) -> Attributes:
+    """How far the work is (PS3.4 table CC.2.4-1): that much of the last item."""
+    found: Attributes = {}
+    for item in items(attributes, PROGRESS_INFORMATION)[-1:]:
+        _copy(item, found, _PROGRESS)
+    return found

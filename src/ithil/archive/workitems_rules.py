@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import Final
 
 from ithil import error_codes as codes
+from ithil.archive.archive import Archive
+from ithil.archive.errors import ArchiveError, ReadOnly
 from ithil.archive.workitems_model import Attributes, has_value, items, put, text, values
 from ithil.dicom.dictionary import tag_name, tag_vr
 from ithil.error_codes import CodedError
@@ -57,21 +60,46 @@ _PERFORMED_NEEDED: Final = ("00404028", "00404050", "00404019", "00404051", "004
 _DATE_TIME = re.compile(r"[0-9]{4,14}(?:\.[0-9]{1,6})?(?:[+-][0-9]{4})?\Z")
 
 
-_CODES_OF: Final = {404: codes.UNKNOWN_RESOURCE, 409: codes.BAD_SEQUENCE_OF_CALLS}
+_LONGEST: Final = {PATIENT_ID: 64}
+"""Characters of values by which workitems are found, as PS3.5 6.2 allows them: databases index no longer ones."""
 
 
-class WorkitemRefused(CodedError):
-    """A refusal with the words that PS3.18 11 has for it, to be sent as a `Warning` as well."""
+class Reason(Enum):
+    """Why something cannot be done with a workitem or a subscription; each skin has its own words for it."""
 
-    def __init__(self, status: int, warning: str, details: str = "") -> None:
-        super().__init__(_CODES_OF.get(status, codes.BAD_REQUEST), details or warning, status=status)
-        self.warning = warning
+    NOT_FOUND = auto()
+    SUBSCRIPTION_NOT_FOUND = auto()
+    ALREADY_EXISTS = auto()
+    OTHER_UID = auto()
+    """The request names another workitem than what it sends."""
+    NOT_SCHEDULED = auto()
+    ENDED = auto()
+    WRONG_STATE = auto()
+    NO_SUCH_STATE = auto()
+    ALREADY_COMPLETED = auto()
+    INCOMPLETE = auto()
+    """What must be known at the end is not."""
+    UID_MISSING = auto()
+    UID_INCORRECT = auto()
+    NOT_CLAIMED = auto()
+    TOO_LARGE = auto()
+    TOO_MANY_SUBSCRIBERS = auto()
+    TOO_MANY_WORKLIST_SUBSCRIBERS = auto()
 
 
-INCONSISTENT = "The submitted request is inconsistent with the current state of the Workitem."
-NOT_SCHEDULED = "The UPS was not in SCHEDULED state."
-UID_MISSING, UID_INCORRECT = "The Transaction UID is missing.", "The Transaction UID is incorrect."
-NOT_CLAIMED = "The target URI did not reference a claimed Workitem."
+class WorkitemRefused(ArchiveError):
+    """A refusal by the rules of workitems. `details` may say more than the reason."""
+
+    def __init__(self, reason: Reason, details: str = "") -> None:
+        super().__init__(details or reason.name)
+        self.reason = reason
+        self.details = details
+
+
+def check_writable(archive: Archive) -> None:
+    """Raises ReadOnly for an archive that is."""
+    if archive.settings.read_only:
+        raise ReadOnly("The archive is read-only")
 
 
 def check_new(attributes: Attributes) -> None:
@@ -80,7 +108,7 @@ def check_new(attributes: Attributes) -> None:
     if missing:
         raise _refused(f"A workitem needs {_names(missing)}")
     if text(attributes, STATE) != SCHEDULED:
-        raise WorkitemRefused(400, NOT_SCHEDULED)
+        raise WorkitemRefused(Reason.NOT_SCHEDULED)
     if has_value(attributes, TRANSACTION_UID):
         raise _refused("A workitem that nobody has claimed has no TransactionUID")
     filled = [tag for tag in (PROGRESS_INFORMATION, PERFORMED) if items(attributes, tag)]
@@ -132,8 +160,7 @@ def check_final(attributes: Attributes, state: str) -> None:
         missing += _lacking(progress[-1:], (CANCELLATION_TIME, REASON_CODES))
     if missing:
         raise WorkitemRefused(
-            409,
-            "The submitted request is inconsistent with the state of the UPS Instance.",
+            Reason.INCOMPLETE,
             f"Before the workitem can be {state} it needs {_names(dict.fromkeys(missing))}",
         )
 
@@ -146,6 +173,9 @@ def _check_values(attributes: Attributes) -> None:
     for tag, allowed in _TERMS.items():
         if tag in attributes and text(attributes, tag) not in allowed:
             raise _refused(f"{_names([tag])} must be one of {', '.join(allowed)}")
+    for tag, longest in _LONGEST.items():
+        if any(len(str(value)) > longest for value in values(attributes, tag)):
+            raise _refused(f"{_names([tag])} can have {longest} characters")
     for tag in (START, "00404011", "00404008"):
         if any(not _DATE_TIME.match(str(value).strip()) for value in values(attributes, tag)):
             raise _refused(f"{_names([tag])} must be a date and time such as 20260131093000")

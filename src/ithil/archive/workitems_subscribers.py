@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 
 import orjson
 
 from ithil import error_codes as codes
 from ithil.archive import workitems_events as events
 from ithil.archive.archive import Archive
-from ithil.archive.errors import ReadOnly
 from ithil.archive.index import workitem_events as rows
 from ithil.archive.index import workitems as workitem_rows
 from ithil.archive.index.statement import Session
 from ithil.archive.index.workitem_events import WorklistSubscription
-from ithil.archive.workitems_match import matches, parse_keys
-from ithil.archive.workitems_rules import WorkitemRefused
+from ithil.archive.index.workitems import WorkitemRow
+from ithil.archive.workitems_match import Key, matches, parse_keys
+from ithil.archive.workitems_rules import Reason, WorkitemRefused, check_writable
 from ithil.error_codes import CodedError
 
 MOST_WORKLIST_SUBSCRIPTIONS = 256
 
 _BATCH = 500
-_NOT_FOUND = "The target Subscription was not found."
 
 
 class Worklist(Enum):
@@ -51,17 +51,17 @@ def check_title(aetitle: str) -> str:
 
 
 def subscribe(archive: Archive, uid: str, aetitle: str, *, locked: bool) -> None:
-    """Tell a subscriber about a workitem, and how it is now. Raises WorkitemRefused (404, 409), ReadOnly."""
+    """Tell a subscriber about a workitem, and how it is now. Raises WorkitemRefused, ReadOnly."""
     aetitle = _prepare(archive, aetitle)
 
     def work(session: Session) -> None:
         workitem_rows.lock(session)
         row = workitem_rows.read(session, uid)
         if row is None:
-            raise WorkitemRefused(404, "The Target Workitem was not found.")
+            raise WorkitemRefused(Reason.NOT_FOUND)
         told = rows.subscribers(session, uid, events.MOST_SUBSCRIBERS)
         if aetitle not in told and len(told) >= events.MOST_SUBSCRIBERS:
-            raise WorkitemRefused(409, "The Workitem has too many subscribers.")
+            raise WorkitemRefused(Reason.TOO_MANY_SUBSCRIBERS)
         rows.subscribe(session, uid, aetitle, locked)
         report = events.state_report(row.state, row.readiness, orjson.loads(row.content))
         events.tell_one(session, aetitle, [(uid, report)])
@@ -75,7 +75,10 @@ def subscribe_to_worklist(
     """Tell a subscriber about all workitems that are there and that will come, or those that `filters` take.
 
     With a lock he is told how all of them are now (PS3.4 CC.2.4.3). Raises CodedError (bad request) for
-    filters that cannot be understood, WorkitemRefused (409) if there are too many subscribers, ReadOnly.
+    filters that cannot be understood, WorkitemRefused if there are too many subscribers, ReadOnly.
+
+    The subscription itself is committed first, so no workitem that comes meanwhile is missed. Those that are
+    there follow in small transactions, since there may be many; who asks again after a failure gets the rest.
     """
     aetitle = _prepare(archive, aetitle)
     filtered = worklist is Worklist.FILTERED
@@ -92,39 +95,75 @@ def subscribe_to_worklist(
         if len(present) >= MOST_WORKLIST_SUBSCRIPTIONS and not any(
             one.aetitle == aetitle and one.filtered == filtered for one in present
         ):
-            raise WorkitemRefused(409, "The Worklist has too many subscribers.")
+            raise WorkitemRefused(Reason.TOO_MANY_WORKLIST_SUBSCRIBERS)
         rows.add_worklist_subscription(session, wanted)
         if not filtered:
             rows.subscribe_to_everything(session, aetitle, locked)
-            if locked:
-                states = rows.states(session, events.MOST_KEPT)
-                reports = [(uid, events.state_report(state, ready)) for uid, state, ready in states]
-                events.tell_one(session, aetitle, reports)
-            return
-        reports = []
-        after = ("", "")
-        while page := workitem_rows.page(session, {}, after, _BATCH):
-            for row in page:
-                content = orjson.loads(row.content)
-                if matches(keys, content):
-                    rows.subscribe(session, row.uid, aetitle, locked)
-                    if locked and len(reports) < events.MOST_KEPT:
-                        reports.append((row.uid, events.state_report(row.state, row.readiness, content)))
-            after = (page[-1].start, page[-1].uid)
-        events.tell_one(session, aetitle, reports)
 
     archive.index.write(work)
+    if filtered:
+        _add_present(archive, wanted, keys)
+    elif locked:
+        _report_present(archive, wanted)
+
+
+def _add_present(archive: Archive, wanted: WorklistSubscription, keys: Sequence[Key]) -> None:
+    """Subscribe to the workitems that are there and that the keys take; they are looked at outside transactions."""
+    after = ""
+    while True:
+        with archive.index.read() as session:
+            page = workitem_rows.page_by_uid(session, after, _BATCH)
+        if not page:
+            return
+        found = [row for row in page if matches(keys, orjson.loads(row.content))]
+        if found and not archive.index.write(partial(_add, wanted, found)):
+            return
+        after = page[-1].uid
+
+
+def _add(wanted: WorklistSubscription, found: Sequence[WorkitemRow], session: Session) -> bool:
+    """Subscribe to some workitems; False if the subscription has been taken back or changed meanwhile."""
+    workitem_rows.lock(session)
+    if wanted not in rows.worklist_subscriptions(session, 2 * MOST_WORKLIST_SUBSCRIPTIONS):
+        return False
+    reports = []
+    for read in found:
+        row = workitem_rows.read(session, read.uid)
+        if row is not None:
+            rows.subscribe(session, row.uid, wanted.aetitle, wanted.locked)
+            if wanted.locked:
+                content = orjson.loads(row.content)
+                reports.append((row.uid, events.state_report(row.state, row.readiness, content)))
+    events.tell_one(session, wanted.aetitle, reports)
+    return True
+
+
+def _report_present(archive: Archive, wanted: WorklistSubscription) -> None:
+    """Tell a subscriber how all workitems are that are there, as many as he can have events."""
+    after, left = "", events.MOST_KEPT
+
+    def work(session: Session) -> list[str]:
+        workitem_rows.lock(session)
+        if wanted not in rows.worklist_subscriptions(session, 2 * MOST_WORKLIST_SUBSCRIPTIONS):
+            return []
+        states = rows.states(session, after, min(_BATCH, left))
+        reports = [(uid, events.state_report(state, ready)) for uid, state, ready in states]
+        events.tell_one(session, wanted.aetitle, reports)
+        return [uid for uid, _, _ in states]
+
+    while left > 0 and (told := archive.index.write(work)):
+        after, left = told[-1], left - len(told)
 
 
 def unsubscribe(archive: Archive, uid: str, aetitle: str) -> None:
-    """Tell a subscriber no more about a workitem. Raises WorkitemRefused (404), ReadOnly."""
+    """Tell a subscriber no more about a workitem. Raises WorkitemRefused, ReadOnly."""
     aetitle = _prepare(archive, aetitle)
     if not archive.index.write(lambda session: rows.unsubscribe(session, uid, aetitle)):
-        raise WorkitemRefused(404, _NOT_FOUND)
+        raise WorkitemRefused(Reason.SUBSCRIPTION_NOT_FOUND)
 
 
 def unsubscribe_from_worklist(archive: Archive, worklist: Worklist, aetitle: str) -> None:
-    """Tell a subscriber no more about anything, be it there or to come. Raises WorkitemRefused (404), ReadOnly."""
+    """Tell a subscriber no more about anything, be it there or to come. Raises WorkitemRefused, ReadOnly."""
     aetitle = _prepare(archive, aetitle)
 
     def work(session: Session) -> None:
@@ -138,7 +177,7 @@ def unsubscribe_from_worklist(archive: Archive, worklist: Worklist, aetitle: str
 
 
 def suspend(archive: Archive, worklist: Worklist, aetitle: str) -> None:
-    """Subscribe somebody to no workitem that is still to come. Raises WorkitemRefused (404), ReadOnly."""
+    """Subscribe somebody to no workitem that is still to come. Raises WorkitemRefused, ReadOnly."""
     aetitle = _prepare(archive, aetitle)
 
     def work(session: Session) -> None:
@@ -150,10 +189,9 @@ def suspend(archive: Archive, worklist: Worklist, aetitle: str) -> None:
 
 def _remove(session: Session, worklist: Worklist, aetitle: str) -> None:
     if not rows.remove_worklist_subscription(session, aetitle, worklist is Worklist.FILTERED):
-        raise WorkitemRefused(404, _NOT_FOUND)
+        raise WorkitemRefused(Reason.SUBSCRIPTION_NOT_FOUND)
 
 
 def _prepare(archive: Archive, aetitle: str) -> str:
-    if archive.settings.read_only:
-        raise ReadOnly("The archive is read-only")
+    check_writable(archive)
     return check_title(aetitle)

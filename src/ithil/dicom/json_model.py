@@ -211,7 +211,7 @@ def _person(text: str) -> Json | None:
 def _integer(text: str) -> int | str:
     """A number, or the text as it stands if it is none that JSON can hold (PS3.18 F.2.3.1)."""
     try:
-        number = int(text) if len(text) <= _LONGEST_NUMBER else _EXACT
+        number = int(text) if _may_be_number(text) else _EXACT
     except ValueError:
         return text
     return number if -_EXACT < number < _EXACT else text
@@ -219,10 +219,15 @@ def _integer(text: str) -> int | str:
 
 def _decimal(text: str) -> float | str:
     try:
-        number = float(text) if "_" not in text and len(text) <= _LONGEST_NUMBER else float("nan")
+        number = float(text) if _may_be_number(text) else float("nan")
     except ValueError:
         return text
     return _finite_number(number) if isfinite(number) else text
+
+
+def _may_be_number(text: str) -> bool:
+    """Whether Python may be asked: it takes the digits of every script and underscores between them."""
+    return len(text) <= _LONGEST_NUMBER and text.isascii() and "_" not in text
 
 
 _LONGEST_NUMBER = 64  # characters; DS has 16, and reading numbers takes time that grows with their square

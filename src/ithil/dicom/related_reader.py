@@ -110,7 +110,9 @@ class RelatedReader:
     def close(self) -> None:
         """The body has ended. Raises MalformedMultipart if it ended too early."""
         if not self.is_complete:
-            raise MalformedMultipart("The multipart body ends without its closing delimiter")
+            raise MalformedMultipart(
+                "The multipart body ends without its closing delimiter, or has another boundary than announced"
+            )
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """What the next bytes bring, in order; to be drawn to its end before the next call.

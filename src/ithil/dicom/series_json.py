@@ -99,7 +99,7 @@ class SeriesJson:
                 self._syntax, self._known, self._steady = (syntax, implicit), [], -1
             try:
                 attributes = self._walk(content, start, end, bulk_data_uri)
-            except (_Unusual, struct.error):
+            except (_Unusual, struct.error, DicomError):  # the ordinary parser has the last word
                 self._known, self._steady = [], -1
         if attributes is None:
             attributes = self._parse(content, pixel_data_offset, bulk_data_uri)

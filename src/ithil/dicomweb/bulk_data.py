@@ -3,19 +3,20 @@
 A value is given as `application/octet-stream`, a document or video also as what it is. The client chooses
 between one part and several: who asks for `multipart/related` gets that, everybody else the plain bytes, of
 which a range can be asked for. Encapsulated pixel data of several frames has several parts.
+
+Of all values of a study or series, those of instances that cannot be read are left out, as in metadata.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from itertools import chain
 
 from ithil import error_codes as codes
 from ithil.archive import bulk_values, uids
 from ithil.archive.bulk_data import instance_path, path_of, text_of
 from ithil.archive.bulk_values import OCTET_STREAM, BulkPart, BulkValue
-from ithil.archive.index import series_documents as rows
+from ithil.archive.index.series_documents import InstanceRow, SeriesRow
 from ithil.archive.series_documents import series_of
 from ithil.archive.uids import Located
 from ithil.dicom.level import Level
@@ -23,6 +24,7 @@ from ithil.dicomweb.links import service_root
 from ithil.dicomweb.metadata import unknown
 from ithil.dicomweb.multipart import Part, related
 from ithil.dicomweb.negotiation import media_type_of, not_acceptable
+from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.accept import MediaRange, accepted
@@ -144,48 +146,41 @@ def get_all(request: Request) -> Answer:
         raise not_acceptable([f'multipart/related; type="{OCTET_STREAM}"'])
     archive, names = request.context.archive, request.arguments
     uid_names = [names[name] for name in ("study", "series", "instance") if name in names]
-    found = uids.public_ids(archive, *uid_names)
-    if not found:
-        raise unknown(Level(len(uid_names)).singular.lower())
-    parts = _all_parts(request, found, uid_names)
-    first = next(parts, None)
-    if first is None:
-        return Answer(status=204)
-    return related(chain([first], parts), OCTET_STREAM)
+    level = Level(len(uid_names))
+    if level == Level.INSTANCE:
+        located = uids.locate(archive, *uid_names)
+        if located is None:
+            raise unknown("instance")
+        parts = list(_all_parts(request, uid_names, located))
+        return related(parts, OCTET_STREAM) if parts else Answer(status=204)
+    series = [
+        one
+        for public_id in uids.public_ids(archive, *uid_names)
+        for one in series_of(archive, level, public_id)
+    ]
+    if not series:
+        raise unknown(level.singular.lower())
+
+    def make(one: SeriesRow, instance: InstanceRow) -> Iterator[Part]:
+        names = [one.study_uid, one.series_uid, instance.sop_instance_uid]
+        located = uids.locate(archive, *names)
+        if located is not None:
+            yield from _all_parts(request, names, located)
+
+    found = readable_parts(archive, series, make, 0)
+    answer = Answer(status=204) if found.is_empty else related(found.parts, OCTET_STREAM)
+    tell_missing(answer, found.unreadable)
+    return answer
 
 
-def _all_parts(request: Request, public_ids: list[str], uid_names: list[str]) -> Iterator[Part]:
-    for study, series, instance, located in _instances(request, public_ids, uid_names):
-        for value in bulk_values.find_all(request.context.archive, located):
-            location = _address(request, study, series, instance, value.path)
-            syntax = f"; transfer-syntax={value.transfer_syntax}" if value.transfer_syntax else ""
-            for part in value.parts:
-                yield _part(part, OCTET_STREAM + syntax, location)
-
-
-def _instances(
-    request: Request, public_ids: list[str], uid_names: list[str]
-) -> Iterator[tuple[str, str, str, Located]]:
-    """The UIDs and the file of each instance below the resources with these public ids."""
-    archive = request.context.archive
-    if len(uid_names) == Level.INSTANCE:
-        found = uids.locate(archive, *uid_names)
-        if found is not None:
-            yield uid_names[0], uid_names[1], uid_names[2], found
-        return
-    for public_id in public_ids:
-        for one in series_of(archive, Level(len(uid_names)), public_id):
-            after = 0
-            while True:
-                with archive.index.read() as session:
-                    page = rows.instances(session, one.id, after)
-                if not page:
-                    break
-                for row in page:
-                    located = uids.locate(archive, one.study_uid, one.series_uid, row.sop_instance_uid)
-                    if located is not None:
-                        yield one.study_uid, one.series_uid, row.sop_instance_uid, located
-                after = page[-1].id
+def _all_parts(request: Request, uid_names: list[str], located: Located) -> Iterator[Part]:
+    """The parts of one instance, given by its UIDs and its file."""
+    study, series, instance = uid_names
+    for value in bulk_values.find_all(request.context.archive, located):
+        location = _address(request, study, series, instance, value.path)
+        syntax = f"; transfer-syntax={value.transfer_syntax}" if value.transfer_syntax else ""
+        for part in value.parts:
+            yield _part(part, OCTET_STREAM + syntax, location)
 
 
 def _part(part: BulkPart, content_type: str, location: str) -> Part:

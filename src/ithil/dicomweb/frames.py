@@ -11,7 +11,6 @@ client can fetch them range by range, as cornerstone does to show a coarse image
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,7 @@ from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.archive.stored_frames import StoredFrames
 from ithil.archive.uids import locate
 from ithil.dicomweb import multipart
+from ithil.dicomweb.frame_list import frame_numbers
 from ithil.dicomweb.links import instance_link, service_root
 from ithil.dicomweb.multipart import Part
 from ithil.dicomweb.negotiation import Form, form_of_frames, wishes
@@ -38,7 +38,6 @@ LARGEST_AT_ONCE = 4 * 1024 * 1024
 """Bytes of the largest answer that is made in one piece."""
 
 _MEGABYTE = 1024 * 1024
-_NUMBERS = re.compile(r" *-?[0-9]{1,9} *(?:, *-?[0-9]{1,9} *)*\Z")
 _THREADS = 2  # that code frames ahead of a client
 _AHEAD = 4  # frames
 
@@ -71,7 +70,7 @@ def routes() -> list[Route]:
 def get_frames(request: Request) -> Answer:
     """`GET .../frames` and `GET .../frames/{frames}`."""
     archive, names = request.context.archive, request.arguments
-    numbers = _numbers(names["frames"]) if "frames" in names else None
+    numbers = frame_numbers(names["frames"]) if "frames" in names else None
     found = locate(archive, names["study"], names["series"], names["instance"])
     if found is None:
         raise CodedError(codes.INEXISTENT_ITEM, "There is no such instance")
@@ -81,7 +80,7 @@ def get_frames(request: Request) -> Answer:
         raise CodedError(codes.INEXISTENT_ITEM, str(error)) from error
     if numbers is None:
         numbers = list(range(1, stored.count + 1))
-    if not numbers or max(numbers) > stored.count or min(numbers) < 1:
+    if not numbers or max(numbers) > stored.count:
         raise CodedError(codes.PARAMETER_OUT_OF_RANGE, f"The frames are numbered from 1 to {stored.count}")
     quality = archive.settings.dicom_lossy_transcoding_quality
     form = form_of_frames(
@@ -219,9 +218,3 @@ def _coded(archive: Archive, stored: StoredFrames, frame: int, form: Form, quali
         return frames.coded(archive, stored, frame, form.transfer_syntax, quality)
     except PixelError as error:
         raise CodedError(codes.BAD_FILE_FORMAT, str(error), status=500) from error
-
-
-def _numbers(text: str) -> list[int]:
-    if not _NUMBERS.match(text):
-        raise CodedError(codes.BAD_FILE_FORMAT, "The frames must be numbers from 1, between commas")
-    return [int(number) for number in text.split(",")]

@@ -5,8 +5,9 @@ takes gzip; that of a study is what those of its series give one after the other
 made part by part. It is always the full metadata: the reduced kinds of Orthanc (`MainDicomTags`,
 `Extrapolate`) break viewers, and here they would save nothing.
 
-An instance whose file cannot be read does not make its series unreadable: it is left out, and the header
-`Warning` says so (RFC 7234 5.5). If no instance can be read the request fails.
+An instance whose file cannot be read makes neither its series nor its study unreadable: it is left out, and the
+header `Warning` says so (RFC 7234 5.5). Such an answer has no entity tag and is kept nowhere, since the next
+one may be whole. If no instance can be read the request fails.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ import hashlib
 from collections.abc import Iterator
 
 from ithil import error_codes as codes
-from ithil.archive import headers, instance_headers, series_documents, uids
+from ithil.archive import headers, series_documents, uids
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris, instance_path
 from ithil.archive.gzip_pieces import Piece, compress, inflate, literal, stream
-from ithil.archive.index import series_documents as rows
 from ithil.archive.index.series_documents import InstanceRow, SeriesRow
 from ithil.archive.series_documents import SeriesDocument
 from ithil.dicom import xml_model
@@ -28,6 +28,7 @@ from ithil.dicom.series_json import SeriesJson
 from ithil.dicomweb.links import service_root
 from ithil.dicomweb.multipart import Part, related
 from ithil.dicomweb.negotiation import not_acceptable
+from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.accept import MediaRange, accepted
@@ -97,10 +98,10 @@ def instance_metadata(request: Request) -> Answer:
     offset, mode = found.pixel_data_offset, archive.settings.dicom_web.other_binary_mode
     uris = bulk_data_uris(root + instance_path(study, series, instance), mode)
     if media_type == DICOM_XML:
-        text = xml_model.to_xml(instance_headers.read(archive, found.file, offset), uris)
+        text = xml_model.to_xml(headers.read(archive, found.file, offset), uris)
         return _finished(related([_part(text)], DICOM_XML), tag)
     writer = SeriesJson(headers.limits(archive), archive.default_encoding, arrays=mode == "ArrayOfValues")
-    content = instance_headers.start_of_file(archive, found.file, offset)
+    content = headers.start_of_file(archive, found.file, offset)
     made = b"[" + writer.write(content, offset, uris) + b"]"
     answer = Answer(made, media_type)
     if takes_gzip(request):
@@ -123,16 +124,20 @@ def _of_series(request: Request, level: Level, public_ids: list[str]) -> Answer:
     if unchanged is not None:
         return unchanged
     if media_type == DICOM_XML:
-        return _finished(related(_xml_parts(archive, series, root), DICOM_XML), tag)
-    answer = _json(_Documents(archive, series, root), takes_gzip(request))
-    answer.content_type = media_type
-    return _finished(answer, tag)
+        answer, unreadable = _xml(archive, series, root)
+    else:
+        documents = _Documents(archive, series, root)
+        answer, unreadable = _json(documents, takes_gzip(request)), documents.unreadable
+        answer.content_type = media_type
+    tell_missing(answer, unreadable)
+    return _finished(answer, "" if unreadable else tag)
 
 
 class _Documents:
     """The documents of several series; those that are too large to be held are got again when they are sent.
 
-    Raises CodedError (unknown) if all the series have gone meanwhile.
+    Raises CodedError (unknown) if all the series have gone meanwhile; FileMissing, FileCorrupted or DicomError
+    if not one instance can be read.
     """
 
     def __init__(self, archive: Archive, series: list[SeriesRow], root: str) -> None:
@@ -140,14 +145,19 @@ class _Documents:
         self._series = series
         self._root = root
         self._held: dict[int, SeriesDocument] = {}
-        self.unreadable = held = missing = 0
+        self._lacks: dict[int, int] = {}
         self.is_held = True
+        held = missing = readable = 0
+        failure: Exception | None = None
         for number, one in enumerate(series):
             document = series_documents.get(archive, one, root)
             if document is None:
                 missing += 1
                 continue
-            self.unreadable += document.unreadable
+            if document.unreadable:
+                self._lacks[number] = document.unreadable
+                failure = document.failure
+            readable += len(document.pieces)
             held += document.compressed_size
             if held <= LARGEST_HELD or len(series) == 1:
                 self._held[number] = document
@@ -155,14 +165,24 @@ class _Documents:
                 self.is_held = False
         if missing == len(series):
             raise unknown("resource")
+        if failure is not None and not readable:
+            raise failure
+
+    @property
+    def unreadable(self) -> int:
+        """How many instances are missing."""
+        return sum(self._lacks.values())
 
     def pieces(self) -> Iterator[Piece]:
-        """One JSON array, piece by piece."""
+        """One JSON array, piece by piece. Raises what reading a file raises if it went after it was counted."""
         before = _OPEN
         for number, one in enumerate(self._series):
             document = self._held.get(number)
             if document is None and not self.is_held:
                 document = series_documents.get(self._archive, one, self._root)
+                if document is not None and document.unreadable > self._lacks.get(number, 0):
+                    assert document.failure is not None
+                    raise document.failure
             for piece in document.pieces if document is not None else ():
                 yield before
                 yield piece
@@ -190,9 +210,6 @@ def _json(documents: _Documents, compressed: bool) -> Answer:
         answer.body = Stream(stream(each) if compressed else map(_plain, each))
     if compressed:
         answer.headers["Content-Encoding"] = "gzip"
-    if documents.unreadable:
-        text = f"{documents.unreadable} instances could not be read and are missing"
-        answer.headers["Warning"] = f'299 - "{text}"'
     return answer
 
 
@@ -201,25 +218,17 @@ def _plain(piece: Piece) -> bytes:
     return inflate(piece) if known is None else known
 
 
-def _xml_parts(archive: Archive, series: list[SeriesRow], root: str) -> Iterator[Part]:
-    """One part an instance. An instance that cannot be read ends the answer."""
+def _xml(archive: Archive, series: list[SeriesRow], root: str) -> tuple[Answer, int]:
+    """One part an instance, and how many instances are missing."""
     mode = archive.settings.dicom_web.other_binary_mode
-    for one in series:
-        for instance in _instances(archive, one):
-            path = instance_path(one.study_uid, one.series_uid, instance.sop_instance_uid)
-            parsed = instance_headers.read(archive, instance.file, instance.pixel_data_offset)
-            yield _part(xml_model.to_xml(parsed, bulk_data_uris(root + path, mode)))
 
+    def make(one: SeriesRow, instance: InstanceRow) -> list[Part]:
+        path = instance_path(one.study_uid, one.series_uid, instance.sop_instance_uid)
+        parsed = headers.read(archive, instance.file, instance.pixel_data_offset)
+        return [_part(xml_model.to_xml(parsed, bulk_data_uris(root + path, mode)))]
 
-def _instances(archive: Archive, series: SeriesRow) -> Iterator[InstanceRow]:
-    after = 0
-    while True:
-        with archive.index.read() as session:
-            page = rows.instances(session, series.id, after)
-        if not page:
-            return
-        yield from page
-        after = page[-1].id
+    found = readable_parts(archive, series, make, LARGEST_AT_ONCE)
+    return related(found.parts, DICOM_XML), found.unreadable
 
 
 def _part(text: bytes) -> Part:
@@ -227,7 +236,9 @@ def _part(text: bytes) -> Part:
 
 
 def _finished(answer: Answer, tag: str) -> Answer:
-    answer.headers["ETag"] = tag
+    """With its headers; no `tag`, no ETag."""
+    if tag:
+        answer.headers["ETag"] = tag
     answer.headers["Vary"] = "Accept, Accept-Encoding"
     return answer
 

@@ -20,9 +20,10 @@ from itertools import groupby
 
 from ithil import error_codes as codes
 from ithil.archive.transcoding import stays_as_stored
+from ithil.dicom.resource_paths import segment
 from ithil.dicom.uids import EXPLICIT_LITTLE, RLE
 from ithil.error_codes import CodedError
-from ithil.http.accept import MediaRange, parse_accept
+from ithil.http.accept import MediaRange, parse_accept, unwrapped
 from ithil.http.request import Request
 from ithil.pixels.syntaxes import ENCODABLE, LOSSY_METHODS, TARGETS
 
@@ -68,7 +69,6 @@ _OTHER_NAMES = {
     "image/jhc": _JPHC,  # cornerstone's documentation
     "video/mpeg2": _MPEG,
     "*": ANYTHING,
-    "multipart/*": ANYTHING,
 }
 
 
@@ -104,7 +104,7 @@ class Form:
     @property
     def content_type(self) -> str:
         """The header of the part, or of an answer of one part; viewers want the UID without quotes."""
-        return f"{self.media_type}; transfer-syntax={self.transfer_syntax}"
+        return f"{self.media_type}; transfer-syntax={segment(self.transfer_syntax)}"
 
 
 def wishes(request: Request) -> tuple[Wish, ...]:
@@ -119,18 +119,10 @@ def _wishes(header: str) -> tuple[Wish, ...]:
 
 
 def _wish(one: MediaRange) -> Wish:
-    syntax = one.parameters.get("transfer-syntax", "")
-    media_type = _OTHER_NAMES.get(one.media_type, one.media_type)
-    if media_type == ANYTHING:
-        return Wish(True, ANYTHING, syntax, one.quality)
-    if media_type != "multipart/related":
-        return Wish(False, media_type, syntax, one.quality)
-    # Some write the parameters of the parts into the quotes of the type, as Orthanc's answers have them.
-    inner = parse_accept(one.parameters.get("type", ANYTHING) or ANYTHING)
-    if not inner:
-        return Wish(True, ANYTHING, syntax, one.quality)
-    media_type = _OTHER_NAMES.get(inner[0].media_type, inner[0].media_type)
-    return Wish(True, media_type, syntax or inner[0].parameters.get("transfer-syntax", ""), one.quality)
+    in_parts, wanted = unwrapped(one)
+    media_type = _OTHER_NAMES.get(wanted.media_type, wanted.media_type)
+    syntax = wanted.parameters.get("transfer-syntax", "")
+    return Wish(in_parts or media_type == ANYTHING, media_type, syntax, one.quality)
 
 
 def media_type_of(transfer_syntax: str) -> str:

@@ -1,16 +1,17 @@
 """QIDO-RS, the search transaction of the studies service (PS3.18 10.6).
 
-An answer of up to one batch is one piece and can be kept; a longer one is made while it is sent, batch by batch,
-so that no search makes the server hold what it finds. The matches that fit into one batch are read before the
+A short answer is one piece and can be kept; a longer one, or one for which many files are opened, is made while
+it is sent, batch by batch, so that no search makes the server hold what it finds. Its start is made before the
 status is sent, so that what goes wrong is an error answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
+from time import monotonic
 
 import orjson
 
@@ -20,7 +21,7 @@ from ithil.archive.query import BadQuery
 from ithil.dicom.json_model import Json
 from ithil.dicom.level import Level
 from ithil.dicom.xml_from_json import object_to_xml
-from ithil.dicomweb import qido_csv, qido_query
+from ithil.dicomweb import qido_csv, qido_looking, qido_query
 from ithil.dicomweb.links import service_root
 from ithil.dicomweb.multipart import Part, related
 from ithil.dicomweb.qido_answer import Answers
@@ -32,10 +33,19 @@ from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
 
+AT_ONCE = 1 << 20
+"""Bytes of an answer that are made before it begins to be sent."""
+
+SOON = 2.0
+"""Seconds after which an answer begins to be sent; from then on it is noticed if the client leaves."""
+
 JSON, XML, CSV = "application/dicom+json", "application/dicom+xml", "text/csv"
 
 _MORE = (
     "The number of results exceeded the maximum supported by the server. Additional results can be requested."
+)
+_UNFINISHED = (
+    "The search took too long, so not all files were searched. Match something that the index has as well."
 )
 _PARAMETERS = (
     Parameter("{attribute}", "Keyword, eight digits or a path of them with dots; the value is what to match"),
@@ -65,7 +75,7 @@ def routes() -> list[Route]:
             _PARAMETERS,
             cacheable=True,
             answers=(JSON, f'multipart/related; type="{XML}"', CSV),
-            fails=(400,),
+            fails=(400, 413, 503),
         )
         for path, level, summary in _PLACES
     ]
@@ -78,9 +88,11 @@ def search(level: Level, request: Request) -> Answer:
     if not known:
         asked.warnings.append("No media type of the Accept header is supported")
     try:
-        answer = _FORMS[form](_Results(request, asked))
+        results = _Results(request, asked)
+        answer = _begun(_FORMS[form](results))
     except BadQuery as error:
         raise CodedError(codes.BAD_REQUEST, str(error)) from None
+    answer.keep = results.sound
     if asked.warnings:
         agent = service_root(request)
         # PS3.18 8.4.3 has the service where HTTP has an agent, with a colon behind it.
@@ -128,26 +140,23 @@ class _Results:
         )
         query = replace(asked.query, since=asked.offset, limit=asked.limit)
         most = find.limited(archive, query).limit
-        if most == asked.limit:
-            keys = find.keys(archive, query, request.context.closing)
-        else:
-            keys = _at_most(
-                most, find.keys(archive, replace(query, limit=most + 1), request.context.closing), asked
-            )
-        self._objects = chain.from_iterable(self._answers.batches(keys))
-        self.first = list(islice(self._objects, find.BATCH))
+        if most != asked.limit:  # one more, to know whether there is more
+            query = replace(query, limit=most + 1)
+        self._keys = find.keys(archive, query, request.context.closing, qido_looking.LONGEST)
+        batches: Iterable[list[int]] = self._keys
+        self._finished = True
+        if self._keys.opens_files:
+            batches, self._finished = qido_looking.looked(self._keys, archive.settings.http_threads_count)
+            if not self._finished:
+                asked.warnings.append(_UNFINISHED)
+        if most != asked.limit:
+            batches = _at_most(most, batches, asked)
+        self.batches = self._answers.batches(batches)
 
     @property
-    def complete(self) -> bool:
-        """Whether `first` is all there is."""
-        return len(self.first) < find.BATCH
-
-    def batches(self) -> Iterator[Sequence[Json]]:
-        """All of them; each is drawn once."""
-        batch = self.first
-        while batch:
-            yield batch
-            batch = list(islice(self._objects, find.BATCH))
+    def sound(self) -> bool:
+        """Whether nothing is missing so far that another search at this moment could have found."""
+        return self._finished and not self._keys.unread and not self._answers.unread
 
 
 def _at_most(most: int, batches: Iterable[list[int]], asked: Search) -> Iterator[list[int]]:
@@ -165,24 +174,41 @@ def _at_most(most: int, batches: Iterable[list[int]], asked: Search) -> Iterator
 # -- forms ---------------------------------------------------------------------------------------------------
 
 
+def _begun(answer: Answer) -> Answer:
+    """The answer with its start made: all of it if it is short, else a stream of the rest behind the start."""
+    body = answer.body
+    assert isinstance(body, Stream)
+    start: list[bytes] = []
+    size, end = 0, monotonic() + SOON
+    for piece in body.pieces:
+        start.append(piece)
+        size += len(piece)
+        if size >= AT_ONCE or monotonic() >= end:
+            answer.body = Stream(_rest(b"".join(start), body.pieces))
+            return answer
+    answer.body = b"".join(start)
+    return answer
+
+
+def _rest(start: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield start
+    yield from pieces
+
+
 def _json(results: _Results) -> Answer:
-    if results.complete:
-        return Answer(orjson.dumps(results.first), JSON)
     return Answer(Stream(_json_pieces(results)), JSON)
 
 
 def _json_pieces(results: _Results) -> Iterator[bytes]:
     before = b"["
-    for batch in results.batches():
+    for batch in results.batches:
         yield before + orjson.dumps(batch)[1:-1]
         before = b","
-    yield b"]"
+    yield b"]" if before == b"," else b"[]"
 
 
 def _xml(results: _Results) -> Answer:
-    objects = chain.from_iterable(results.batches())
-    parts: Iterable[Part] = (_xml_part(one) for one in objects)
-    return related(list(parts) if results.complete else parts, XML)
+    return related(map(_xml_part, chain.from_iterable(results.batches)), XML)
 
 
 def _xml_part(one: Json) -> Part:
@@ -191,12 +217,8 @@ def _xml_part(one: Json) -> Part:
 
 
 def _csv(results: _Results) -> Answer:
-    columns = sorted(results.shown.all)
-    pieces = qido_csv.lines(columns, results.batches())
-    content_type = f"{CSV}; charset=utf-8"
-    if results.complete:
-        return Answer(b"".join(pieces), content_type)
-    return Answer(Stream(pieces), content_type)
+    pieces = qido_csv.lines(sorted(results.shown.all), results.batches)
+    return Answer(Stream(pieces), f"{CSV}; charset=utf-8")
 
 
 _FORMS: dict[str, Callable[[_Results], Answer]] = {JSON: _json, XML: _xml, CSV: _csv}

@@ -7,25 +7,37 @@ request. Files are opened only for attributes that the index cannot know.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ithil.archive import find
 from ithil.archive import find_attributes as archived
 from ithil.archive.archive import Archive
 from ithil.archive.find_attributes import File, Match, Texts
+from ithil.archive.matching import LONGEST_VALUE
 from ithil.dicom import json_model
 from ithil.dicom.dataset import Dataset, Element
 from ithil.dicom.dictionary import is_private, is_private_creator, tag_vr
 from ithil.dicom.json_model import Json, values_of_text
 from ithil.dicom.level import Level
 from ithil.dicom.native_values import BINARY_VRS
+from ithil.dicom.uids import TRANSFER_SYNTAXES
 from ithil.dicom.values import TEXT_VRS
 from ithil.dicomweb.links import instance_link, series_link, study_link
-from ithil.dicomweb.qido_attributes import CHARACTER_SET, MODALITIES_IN_STUDY, RETRIEVE_URL, Shown
+from ithil.dicomweb.qido_attributes import CHARACTER_SET, IN_FILES, MODALITIES_IN_STUDY, RETRIEVE_URL, Shown
 
-LARGEST_VALUE = 1 << 16
+LARGEST_VALUE = LONGEST_VALUE
 """Bytes of a value in a file beyond which it is left out of answers; it can be had as bulk data."""
+
+LARGEST_RESULT = 1 << 20
+"""Weight of what one result shows of a file. An element weighs its bytes and `_ELEMENT`, a sequence all that is in
+it; what weighs too much together with what comes before it is left out."""
+
+HEAVY = 1 << 20
+"""Weight of a batch of results that is handed out before it has as many as `find.FILE_BATCH`."""
+
+_ELEMENT = 64  # for what an element is in memory beside its value
 
 _STUDY, _SERIES, _INSTANCE = "0020000d", "0020000e", "00080018"
 _MODALITIES = f"{MODALITIES_IN_STUDY:08X}"
@@ -38,12 +50,13 @@ Column = tuple[str, str, Callable[[str], Json], Json | None]
 without a value (None: nothing). A plain tuple, since an answer goes through thousands of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
     """Makes the objects of one answer.
 
     `root` is the address of the service. With `whole_files` everything that files have is shown; without
-    `open_files` nothing that only files have.
+    `open_files` nothing that only files have. `unread` counts the matches so far that lack something since
+    their file could not be read.
     """
 
     archive: Archive
@@ -52,9 +65,14 @@ class Answers:
     root: str
     whole_files: bool = False
     open_files: bool = True
+    unread: int = field(default=0, init=False)
+    _weight: int = field(default=0, init=False)  # of the results of a batch, as far as they come from files
 
     def batches(self, keys: Iterable[Sequence[int]]) -> Iterator[list[Json]]:
-        """The objects of the matches with these internal ids, batch by batch."""
+        """The objects of the matches with these internal ids, batch by batch.
+
+        Where files are opened, batches are small: each is handed out before many more files are read.
+        """
         columns = _columns(self.shown.always, self.shown.if_known)
         found = archived.matches(
             self.archive,
@@ -65,13 +83,19 @@ class Answers:
             of_one_series=self.shown.of_one_series,
         )
         for matches in found:
-            inside = self._in_files(matches)
+            files = self._files(matches)
             objects = []
             for match in matches:
                 one = _object(columns, match.texts, self._link(match.texts))
-                more = inside.get(match.key)
-                objects.append(_merged(one, more) if more else one)
-            yield objects
+                file = files.get(match.key)
+                if file is not None:
+                    one = _merged(one, self._inside(file))
+                objects.append(one)
+                if files and (len(objects) >= find.FILE_BATCH or self._weight > HEAVY):
+                    yield objects
+                    objects, self._weight = [], 0
+            if objects:
+                yield objects
 
     def _link(self, texts: Texts) -> str:
         study = texts.get(_STUDY, "")
@@ -83,32 +107,43 @@ class Answers:
 
     # -- files ---------------------------------------------------------------------------------------------
 
-    def _in_files(self, matches: Sequence[Match]) -> dict[int, Json]:
-        """What the files of the matches have of what is to be shown and is not in the index, by internal id."""
+    def _files(self, matches: Sequence[Match]) -> dict[int, File]:
+        """The files to look into for what is to be shown and is not in the index, by internal id."""
         wanted = self.shown.in_files
         if not self.open_files or not (wanted or self.whole_files):
             return {}
         keys = {f"{tag:08x}" for tag in wanted}
         lacking = matches if self.whole_files else [one for one in matches if not keys <= one.texts.keys()]
-        files = archived.files(self.archive, self.level, lacking)
-        whole = self.whole_files or not all(_is_plain(tag) for tag in wanted)
-        read = self._elements if whole else self._texts
-        return {key: read(file, wanted) for key, file in files.items()}
+        if not self.whole_files and wanted <= _OF_IMAGES:
+            lacking = [one for one in lacking if _may_be_image(one)]
+        return archived.files(self.archive, self.level, lacking)
 
-    def _texts(self, file: File, wanted: frozenset[int]) -> Json:
+    def _inside(self, file: File) -> Json:
+        """What is to be shown of a file."""
+        wanted = self.shown.in_files
+        if self.whole_files or not all(_is_plain(tag) for tag in wanted):
+            return self._elements(file, wanted)
         found = archived.texts_in_file(self.archive, file, wanted)
+        if found is None:
+            self.unread += 1
+            return {}
         return {f"{tag:08X}": _convert(tag_vr(tag))(text) for tag, text in found.items()}
 
     def _elements(self, file: File, wanted: frozenset[int]) -> Json:
         header = archived.header_of(self.archive, file)
         if header is None:
+            self.unread += 1
             return {}
         creators = {tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in wanted if is_private(tag)}
-        kept = [
-            each
-            for each in header.elements
-            if (self.whole_files or each.tag in wanted or each.tag in creators) and _fits(each)
-        ]
+        kept = []
+        left = LARGEST_RESULT
+        for each in header.elements:
+            if self.whole_files or each.tag in wanted or each.tag in creators:
+                weight = _weight_of(each, left)
+                if weight <= left and _fits(each):
+                    kept.append(each)
+                    left -= weight
+        self._weight += LARGEST_RESULT - left
         if not any(each.tag == CHARACTER_SET for each in kept):
             kept = [each for each in header.elements if each.tag == CHARACTER_SET] + kept
         chosen = Dataset(kept, header.transfer_syntax_uid, header.big_endian, header.default_encoding)
@@ -120,6 +155,35 @@ class Answers:
 def _fits(element: Element) -> bool:
     """Whether an element of a file can be shown in an answer."""
     return len(element.value) <= LARGEST_VALUE and element.vr not in BINARY_VRS
+
+
+def _weight_of(element: Element, most: int) -> int:
+    """The weight of an element with all that is in it; counting ends beyond `most`."""
+    weight = 0
+    pending = [element]
+    while pending and weight <= most:
+        one = pending.pop()
+        weight += _ELEMENT + len(one.value)
+        for inside in one.items or ():
+            weight += _ELEMENT
+            if weight > most:
+                break
+            pending += inside
+    return weight
+
+
+_OF_IMAGES = frozenset(IN_FILES[Level.INSTANCE])
+
+
+def _may_be_image(match: Match) -> bool:
+    """Whether the file of a match may have pixels: it has, or the index cannot know, or they are elsewhere."""
+    syntax = TRANSFER_SYNTAXES.get(match.texts.get("00083002", ""))
+    if match.file is None or match.file[0] is not None or syntax is None:
+        return True
+    return syntax.deflated or syntax.uid in _REFERENCED
+
+
+_REFERENCED = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204"})  # JPIP
 
 
 def _is_plain(tag: int) -> bool:

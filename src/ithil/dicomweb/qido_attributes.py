@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ithil.archive.find_attributes import COLLECTED
 from ithil.dicom import modules
+from ithil.dicom.dictionary import tag_vr
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import MAIN_SEQUENCES, MAIN_TAGS, SOP_CLASS_UID
 
@@ -102,15 +103,19 @@ def shown(level: Level, within: Level, included: frozenset[int]) -> Shown:
 def _is_indexed(tag: int, level: Level) -> bool:
     """Whether the index knows the attribute of all resources of the level, so that files need not be asked.
 
-    Not so what the configuration adds, perhaps after the resource had arrived, and sequences.
+    Not so what the configuration adds, perhaps after the resource had arrived, sequences, and texts that may be
+    too long for the index.
     """
     if tag in COLLECTED or tag in EVERYWHERE or tag in _COMPUTED:
         return True
     if tag == SOP_CLASS_UID:
         return level == Level.INSTANCE
-    return tag not in MAIN_SEQUENCES and any(tag in MAIN_TAGS[each] for each in list(Level)[: level + 1])
+    if tag in MAIN_SEQUENCES or tag_vr(tag) in _LONG_TEXTS:
+        return False
+    return any(tag in MAIN_TAGS[each] for each in list(Level)[: level + 1])
 
 
+_LONG_TEXTS = frozenset({"LT", "ST", "UC", "UR", "UT"})
 _COMPUTED = frozenset({0x00083002, 0x00201206, 0x00201208, 0x00201209})
 
 

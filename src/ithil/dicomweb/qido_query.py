@@ -33,7 +33,9 @@ from ithil.http.request import Request, parse_pairs
 from ithil.settings import Settings
 
 MOST_INCLUDED = 1000
-"""Attributes that `includefield` can name."""
+"""Attributes that `includefield` can name, those that nobody knows and repetitions among them."""
+
+_NAMES_TOLD = 5  # unknown names that a warning repeats
 
 DEEPEST = 16
 """Sequences on the way to an attribute."""
@@ -137,10 +139,16 @@ class _Reader:
         self.included: set[int] = set()
         self.everything = False
         self.limit = self.offset = 0
-        self.warnings: list[str] = []
         self._case_sensitive = bool(settings.dicom_web.qido_case_sensitive)
         self._fuzzy = False
         self._texts: dict[Path, str] = {}
+        self._named = 0
+        self._unknown: dict[str, list[str]] = {}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was asked and is not known: a sentence for parameters, and one for attributes to include."""
+        return [_unknown(kind, names) for kind, names in self._unknown.items()]
 
     def take(self, name: str, value: str) -> None:
         if name == "limit":
@@ -156,22 +164,24 @@ class _Reader:
             self._match(name, value)
 
     def _include(self, name: str) -> None:
+        if not name:
+            return
+        self._named += 1
+        if self._named > MOST_INCLUDED:
+            raise _bad(f"includefield can name {MOST_INCLUDED} attributes")
         if name == _ALL:
             self.everything = True
             return
         path = _path(name)
         if path is None:
-            if name:
-                self.warnings.append(f"includefield{_quoted(name)} is unknown and was ignored")
+            self._unknown.setdefault("includefield", []).append(name)
             return
         self.included.add(path[0])
-        if len(self.included) > MOST_INCLUDED:
-            raise _bad(f"includefield can name {MOST_INCLUDED} attributes")
 
     def _match(self, name: str, value: str) -> None:
         path = _path(name)
         if path is None:
-            self.warnings.append(f"The parameter{_quoted(name)} is unknown and was ignored")
+            self._unknown.setdefault("The parameters", []).append(name)
             return
         if len(path) == 1 and path[0] in _NOT_MATCHED:
             return
@@ -270,9 +280,18 @@ def _boolean(name: str, value: str) -> bool:
     return value.lower() == "true"
 
 
-def _quoted(name: str) -> str:
-    """A name for a warning, if it is one that can be repeated there."""
-    return f" {name}" if len(name) <= 64 and name.isascii() and name.replace(".", "").isalnum() else ""
+def _unknown(kind: str, names: list[str]) -> str:
+    """The warning about unknown names; it repeats the first few that can stand there, and counts the others."""
+    told = [name for name in names[:_NAMES_TOLD] if _can_be_told(name)]
+    listed = f" {', '.join(told)}" if told else ""
+    if len(names) == 1:
+        return f"{kind}{listed} is unknown and was ignored"
+    more = f" ({len(names)} in all)" if len(names) > len(told) else ""
+    return f"{kind}{listed}{more} are unknown and were ignored"
+
+
+def _can_be_told(name: str) -> bool:
+    return len(name) <= 64 and name.isascii() and name.replace(".", "").isalnum()
 
 
 def _bad(details: str) -> CodedError:

@@ -3,6 +3,10 @@
 An image becomes a picture, an animation where several frames are asked for as GIF; a video and a document are
 what they are, taken out of the DICOM file. A study or a series is shown by one instance unless the client asks
 for several parts; then each of its pictures is one. A presentation state shows the image that it is for.
+
+An instance may be deleted or stored anew under the same address, and so may the image of a presentation state. So
+a client may keep an answer, but asks each time whether it is still right; its tag names all files that went into
+it, which takes no look at any pixel.
 """
 
 from __future__ import annotations
@@ -16,23 +20,23 @@ from itertools import chain
 from ithil import error_codes as codes
 from ithil.archive import documents, rendering, resources, stored_frames, uids
 from ithil.archive.archive import Archive
-from ithil.archive.errors import FileMissing
+from ithil.archive.errors import FileCorrupted, FileMissing
 from ithil.archive.rendering import GIF, PICTURES, Kind, Subject, TooMuch, View
 from ithil.archive.representative import representative
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
+from ithil.dicomweb.frame_list import frame_numbers
 from ithil.dicomweb.multipart import Part, related
 from ithil.dicomweb.rendering_arguments import (
     PARAMETERS,
     bad,
-    frame_numbers,
     view_of,
     warning_header,
     warnings_of,
 )
 from ithil.error_codes import CodedError
 from ithil.http import answers
-from ithil.http.accept import MediaRange, accepted, preferred
+from ithil.http.accept import MediaRange, accepted, preferred, unwrapped
 from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Route
@@ -42,7 +46,6 @@ from ithil.pixels.viewport import OutsideOfImage
 
 MPEG, MP4 = "video/mpeg", "video/mp4"
 _MPEG_2 = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("100", "100.1", "101", "101.1"))
-_RELATED = "multipart/related"
 
 PATHS = (
     ("/studies/{study}", "a study"),
@@ -52,9 +55,10 @@ PATHS = (
 )
 """What can be shown, and how the documentation calls it."""
 
-ANSWERS = (*PICTURES, MP4, MPEG, "application/pdf", "text/xml", "model/stl", _RELATED)
+ANSWERS = (*PICTURES, MP4, MPEG, "application/pdf", "text/xml", "model/stl", "multipart/related")
 
-_DAY, _HOUR = 86_400, 3600
+ASK_EACH_TIME = "private, no-cache"
+"""`Cache-Control` of what may be kept, and is asked about each time."""
 
 
 def routes() -> list[Route]:
@@ -87,7 +91,7 @@ def get_rendered(request: Request) -> Answer:
     """All routes of this module. Raises CodedError 400, 404, 406 or 413."""
     archive = request.context.archive
     level, public_id = target(request)
-    if level != Level.INSTANCE and first_wish(request).media_type == _RELATED:
+    if level != Level.INSTANCE and unwrapped(accepted(request)[0])[0]:
         return _all_of(request, level, public_id)
     subject = subject_for(archive, level, public_id)
     if subject.kind in (Kind.VIDEO, Kind.DOCUMENT) and "frames" not in request.arguments:
@@ -96,7 +100,8 @@ def get_rendered(request: Request) -> Answer:
     view = view_of(request, wanted.media_type)
     with refusals():
         numbers = _frames(request, archive, subject, wanted)
-        return pictures(request, subject, numbers, view, wanted, level)
+        shown, numbers, view = rendering.presented(archive, subject, numbers, view)
+        return pictures(request, shown, numbers, view, wanted)
 
 
 def target(request: Request) -> tuple[Level, str]:
@@ -119,22 +124,15 @@ def subject_for(archive: Archive, level: Level, public_id: str) -> Subject:
     return subject
 
 
-def first_wish(request: Request) -> MediaRange:
-    """What the client would like most."""
-    return accepted(request)[0]
-
-
 def negotiated(request: Request, offered: Sequence[str]) -> Wanted:
     """What of the offered media types the client likes best. Raises CodedError (406) that names them."""
     for wish in accepted(request):
-        inside = wish
-        if wish.media_type == _RELATED:
-            # Viewers ask for parts of any kind like this.
-            kind = wish.parameters.get("type", "*/*").lower()
-            inside = MediaRange("*/*" if kind == answers.BINARY else kind, {})
+        in_parts, inside = unwrapped(wish)
+        if in_parts and inside.media_type == answers.BINARY:
+            inside = MediaRange("*/*", {})  # viewers ask for parts of any kind like this
         found = preferred([inside], offered)
         if found is not None:
-            return Wanted(found, wish.media_type == _RELATED)
+            return Wanted(found, in_parts)
     if not offered:
         raise CodedError(codes.NOT_ACCEPTABLE, "There is no picture of this instance")
     raise CodedError(codes.NOT_ACCEPTABLE, f"This can be had as {', '.join(offered)}")
@@ -157,7 +155,7 @@ def _frames(request: Request, archive: Archive, subject: Subject, wanted: Wanted
     """The frames to show, counted from 0."""
     listed = request.arguments.get("frames")
     if listed is not None:
-        numbers = frame_numbers(listed)
+        numbers = [number - 1 for number in frame_numbers(listed)]
         check_frames(archive, subject, numbers)
         return numbers
     if subject.kind is Kind.PICTURE and (wanted.in_parts or wanted.media_type == GIF):
@@ -174,15 +172,17 @@ def check_frames(archive: Archive, subject: Subject, numbers: Sequence[int]) -> 
         raise bad(f"The frames of this instance are numbered from 1 to {count}")
 
 
-def pictures(
-    request: Request, subject: Subject, numbers: list[int], view: View, wanted: Wanted, level: Level
-) -> Answer:
-    """One frame as a picture; several, counted from 0, as an animation or as parts. Raises PixelError."""
+def pictures(request: Request, subject: Subject, numbers: list[int], view: View, wanted: Wanted) -> Answer:
+    """One frame of an image as a picture; several, counted from 0, as an animation or as parts.
+
+    Raises PixelError.
+    """
     archive = request.context.archive
-    headers = picture_headers(request, level, subject, numbers, view)
+    headers = picture_headers(request, subject, numbers, view)
     if len(numbers) > 1 and wanted.media_type == GIF and not wanted.in_parts:
         known = answers.not_modified(request, headers["ETag"])
         if known is not None:
+            known.headers |= headers
             return known
         return Answer(Stream(rendering.animation(archive, subject, numbers, view)), GIF, headers=headers)
     if len(numbers) > 1 or wanted.in_parts:
@@ -206,18 +206,19 @@ def once(request: Request, headers: dict[str, str], media_type: str, make: Calla
 
 
 def picture_headers(
-    request: Request, level: Level, subject: Subject, frames: list[int] | None, view: View
+    request: Request, subject: Subject, frames: list[int] | None, view: View
 ) -> dict[str, str]:
-    """Headers of an answer with pictures: how long to keep it, how to ask whether it has changed, warnings."""
+    """Headers of an answer with pictures: how to ask whether it has changed, warnings.
+
+    `subject` is what is drawn and `view` has the presentation state, as `rendering.presented` gives them.
+    """
     key = (subject.file.uuid, frames, view, rendering.VERSION)
     warnings = warnings_of(request)
-    state = subject if subject.kind is Kind.PRESENTATION else view.state
-    if state is not None and rendering.has_graphics(request.context.archive, state):
+    if view.state is not None and rendering.has_graphics(request.context.archive, view.state):
         warnings.append("The graphic annotations of the presentation state are not drawn")
     return {
         "ETag": f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"',
-        # An instance never changes; which one stands for a series does.
-        "Cache-Control": f"private, max-age={_DAY if level == Level.INSTANCE else _HOUR}",
+        "Cache-Control": ASK_EACH_TIME,
         "Vary": "Accept",
         **warning_header(warnings),
     }
@@ -249,10 +250,11 @@ def _all_of(request: Request, level: Level, public_id: str) -> Answer:
                 continue
             try:
                 yield _part(rendering.picture(archive, subject, 0, view), view)
-            except (PixelError, FileMissing):
+            except (PixelError, FileMissing, FileCorrupted):
                 continue
 
     answer = _related(parts(), view.media_type)
+    answer.keep = False  # what cannot be read now may be read the next time
     answer.headers |= warning_header(warnings_of(request))
     return answer
 
@@ -268,14 +270,15 @@ def file_inside(request: Request, subject: Subject, wanted: Wanted) -> Answer:
     """A video or a document as it is, or the part of it that `Range` asks for. Raises CodedError."""
     archive = request.context.archive
     tag = f'"{subject.file.uuid}"'
+    headers = {"ETag": tag, "Cache-Control": ASK_EACH_TIME, "Vary": "Accept"}
     known = answers.not_modified(request, tag)
     if known is not None:
+        known.headers |= headers
         return known
     with refusals():
         body, section = (
             _video(archive, subject) if subject.kind is Kind.VIDEO else _document(archive, subject)
         )
-    headers = {"ETag": tag, "Cache-Control": f"private, max-age={_DAY}", "Vary": "Accept"}
     if wanted.media_type == "text/xml":
         headers["Content-Security-Policy"] = "sandbox"  # scripts of a stranger's document must not run here
     if wanted.in_parts:

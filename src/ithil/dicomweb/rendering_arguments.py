@@ -17,9 +17,6 @@ from ithil.pixels.image_formats import DEFAULT_QUALITY
 from ithil.pixels.resize import MAXIMUM_SIDE
 from ithil.pixels.viewport import Viewport
 
-MOST_NUMBERS = 1000
-"""Frames in one request."""
-
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}\.?[0-9]{0,15}|\.[0-9]{1,15})(?:[eE][+-]?[0-9]{1,2})?\Z")
 _INTEGER = re.compile(r"[0-9]{1,9}\Z")
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
@@ -86,14 +83,6 @@ def decimal(text: str) -> float | None:
     text = text.strip()
     value = float(text) if len(text) <= 40 and _NUMBER.match(text) else math.nan
     return value if math.isfinite(value) else None
-
-
-def frame_numbers(text: str) -> list[int]:
-    """A list of frames as it stands in a path, counted from 0 here. Raises CodedError (bad request)."""
-    parts = text.split(",", MOST_NUMBERS)
-    if len(parts) > MOST_NUMBERS or not all(_INTEGER.match(part) and int(part) > 0 for part in parts):
-        raise bad(f"Frames are numbers from 1 on, at most {MOST_NUMBERS} of them, separated by commas")
-    return [int(part) - 1 for part in parts]
 
 
 def _viewport(text: str | None) -> Viewport | None:

@@ -262,7 +262,7 @@ def _pieces(plan: _Plan, found: Iterator[Item], seen: Overview) -> Iterator[byte
 def _partial(answer: Answer, seen: Overview) -> Answer:
     """206 for an answer that lacks instances."""
     if seen.missing and answer.status == 200:
-        answer.status = 206
+        answer.status, answer.keep = 206, False
         missing, total = len(seen.missing), seen.count + len(seen.missing)
         answer.headers["Warning"] = f'299 ithil "{missing} of {total} instances cannot be read"'
     return answer

@@ -131,7 +131,8 @@ def _parts(request: Request) -> Parts:
     if root.name not in (ROOTS if boundary is None else (*ROOTS, "")):
         raise CodedError(
             codes.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be {RELATED} of type {DICOM}, {METADATA[0]} or {METADATA[1]}, or one of those alone",
+            f"The body must be {RELATED} of type {DICOM}, {METADATA[0]} or {METADATA[1]}, or one of those alone; "
+            "POST /instances takes ZIPs and forms",
         )
     archive = request.context.archive
     return Parts(archive, origin, root, boundary, request.arguments.get("study", ""))

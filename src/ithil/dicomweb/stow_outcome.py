@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
@@ -35,6 +35,9 @@ CANNOT_UNDERSTAND = 0xC000
 COERCED = 0xB000
 """Value of WarningReason: some attributes were changed (PS3.18 table I.2-1)."""
 
+MOST_REASONS = 3
+"""Reasons that are told in a header."""
+
 MOST_TOLD = 100
 """Attributes that are named in the warning about one instance."""
 
@@ -44,7 +47,8 @@ class Outcome:
     """One instance: it is stored if `failure` is 0.
 
     `failure` and `warning` are values of FailureReason and WarningReason, `attributes` the tags that a
-    warning is about. The UIDs are "" as far as they are not known.
+    warning is about. The UIDs are "" as far as they are not known. `reason` says in a sentence why it failed,
+    since one value of FailureReason stands for many causes.
     """
 
     study: str = ""
@@ -54,6 +58,7 @@ class Outcome:
     failure: int = 0
     warning: int = 0
     attributes: tuple[int, ...] = ()
+    reason: str = ""
 
 
 def stored(incoming: Incoming, attributes: tuple[int, ...] = ()) -> Outcome:
@@ -67,17 +72,20 @@ def failed(error: Exception, incoming: Incoming | None = None) -> Outcome:
     uids = _uids(incoming) if incoming is not None else ("", "", "", "")
     if isinstance(error, (DicomError, MissingIdentifier)):
         log.warning("An instance was refused: %s", error)
-        return Outcome(*uids, failure=CANNOT_UNDERSTAND)
+        return Outcome(*uids, failure=CANNOT_UNDERSTAND, reason=str(error))
     if isinstance(error, (StorageFull, StorageUnavailable, MemoryError)):
         log.warning("An instance could not be stored: %s", error or "out of memory")
-        return Outcome(*uids, failure=OUT_OF_RESOURCES)
+        return Outcome(*uids, failure=OUT_OF_RESOURCES, reason=str(error) or "Out of memory")
+    reason = ""
     if isinstance(error, DataSetMismatch):
         log.warning("An instance was refused: %s", error)
+        reason = str(error)
     elif coded(error) is not None:
         log.warning("An instance could not be stored: %s", error)
+        reason = str(error)
     else:
         errors.translate(error)  # writes where it happened to the log, and nothing of the data set
-    return Outcome(*uids, failure=PROCESSING_FAILURE)
+    return Outcome(*uids, failure=PROCESSING_FAILURE, reason=reason)
 
 
 def _uids(incoming: Incoming) -> tuple[str, str, str, str]:
@@ -99,10 +107,19 @@ def answer(request: Request, outcomes: Sequence[Outcome]) -> Answer:
         status = 202 if any(outcome.failure or outcome.warning for outcome in outcomes) else 200
     # Whatever a client takes, it must learn what was stored; so JSON goes to who would have neither.
     media_type = accept.preferred(accept.accepted(request), (JSON, XML, "application/json")) or JSON
+    headers = _told(outcomes)
     if media_type == XML:
         dataset = Dataset(json_reader.read(document).elements, EXPLICIT_LITTLE)
-        return Answer(xml_model.to_xml(dataset), XML, status)
-    return Answer(orjson.dumps(document), JSON, status)
+        return Answer(xml_model.to_xml(dataset), XML, status, headers)
+    return Answer(orjson.dumps(document), JSON, status, headers)
+
+
+def _told(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The header `Warning` with the most frequent reasons of failures; the data set has only their codes."""
+    reasons = Counter(outcome.reason for outcome in outcomes if outcome.failure and outcome.reason)
+    words = [f"{reason} ({count} of {len(outcomes)})" for reason, count in reasons.most_common(MOST_REASONS)]
+    text = "; ".join(words).replace("\\", "/").replace('"', "'")
+    return {"Warning": f'299 ithil "{text}"'} if text else {}
 
 
 def _document(root: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -112,7 +129,7 @@ def _document(root: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     others = [o for o in outcomes if o.failure and not (o.sop_class and o.sop_instance)]
     document = {"00080005": _value("CS", "ISO_IR 192")}
     if good:
-        document["00081190"] = _value("UR", links.study_link(root, _segment(good[0].study)))
+        document["00081190"] = _value("UR", links.study_link(root, good[0].study))
     if named:
         document["00081198"] = _sequence([_references(o) | _reason("00081197", o.failure) for o in named])
     document["00081199"] = _sequence([_stored_item(root, outcome) for outcome in good])
@@ -122,9 +139,7 @@ def _document(root: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _stored_item(root: str, outcome: Outcome) -> dict[str, Any]:
-    link = links.instance_link(
-        root, _segment(outcome.study), _segment(outcome.series), _segment(outcome.sop_instance)
-    )
+    link = links.instance_link(root, outcome.study, outcome.series, outcome.sop_instance)
     item = _references(outcome) | {"00081190": _value("UR", link)}
     if outcome.warning:
         item |= _reason("00081196", outcome.warning)
@@ -156,8 +171,3 @@ def _value(vr: str, value: str | int) -> dict[str, Any]:
 
 def _sequence(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
-
-
-def _segment(uid: str) -> str:
-    """A UID in a path; what no UID should hold is escaped."""
-    return quote(uid, safe=".")

@@ -14,7 +14,8 @@ from ithil.archive import workitems
 from ithil.archive import workitems_subscribers as subscribers
 from ithil.archive.archive import Archive
 from ithil.archive.workitems_model import is_uid, text
-from ithil.archive.workitems_rules import STATE, TRANSACTION_UID, WorkitemRefused
+from ithil.archive.workitems_rules import CANCELED, COMPLETED, STATE, TRANSACTION_UID, Reason, WorkitemRefused
+from ithil.archive.workitems_search import search
 from ithil.archive.workitems_subscribers import WORKLISTS
 from ithil.dicomweb import ups_body as bodies
 from ithil.dicomweb.links import service_root
@@ -28,6 +29,33 @@ from ithil.http.routing import Parameter, Route
 
 Handler = Callable[[Request], Answer]
 
+_ALREADY = "The UPS is already in the requested state of {}."
+_INCONSISTENT = "The submitted request is inconsistent with the current state of the Workitem."
+_REFUSALS = {
+    Reason.NOT_FOUND: (404, "The Target Workitem was not found."),
+    Reason.SUBSCRIPTION_NOT_FOUND: (404, "The target Subscription was not found."),
+    Reason.ALREADY_EXISTS: (409, "The Target Workitem already exists."),
+    Reason.OTHER_UID: (400, "The Workitem UIDs of the request and of its payload differ."),
+    Reason.NOT_SCHEDULED: (400, "The UPS was not in SCHEDULED state."),
+    Reason.ENDED: (400, _INCONSISTENT),
+    Reason.WRONG_STATE: (409, _INCONSISTENT),
+    Reason.NO_SUCH_STATE: (400, _INCONSISTENT),
+    Reason.ALREADY_COMPLETED: (409, _ALREADY.format(COMPLETED)),
+    Reason.INCOMPLETE: (409, "The submitted request is inconsistent with the state of the UPS Instance."),
+    Reason.UID_MISSING: (400, "The Transaction UID is missing."),
+    Reason.UID_INCORRECT: (400, "The Transaction UID is incorrect."),
+    Reason.NOT_CLAIMED: (409, "The target URI did not reference a claimed Workitem."),
+    Reason.TOO_LARGE: (413, "The Workitem is too large."),
+    Reason.TOO_MANY_SUBSCRIBERS: (409, "The Workitem has too many subscribers."),
+    Reason.TOO_MANY_WORKLIST_SUBSCRIBERS: (409, "The Worklist has too many subscribers."),
+}
+"""Statuses by the tables of PS3.18 11.4.3 to 11.12.3, and the words that it has for a `Warning`.
+
+For an update of a workitem that has ended, and for a transaction UID that is missing or incorrect, tables
+11.6.3-1 and 11.7.3-1 say 400, where older editions had 409.
+"""
+_CODES = {404: codes.UNKNOWN_RESOURCE, 409: codes.BAD_SEQUENCE_OF_CALLS}
+
 _FORMS = (bodies.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
 _UID_ARGUMENTS = ("workitem", "affectedsopinstanceuid", "uid")
 _TRANSACTION_ARGUMENTS = ("transaction", "transaction-uid", "transactionuid", "transaction_uid", "00081195")
@@ -37,7 +65,7 @@ def routes() -> list[Route]:
     """The routes of the worklist, relative to the root of DICOMweb."""
     one = "/workitems/{workitem}"
     who = one + "/subscribers/{aetitle}"
-    search = (
+    arguments = (
         Parameter("limit", "Workitems in the answer, at most 1000"),
         Parameter("offset", "Workitems to pass over"),
         Parameter("fuzzymatching", "true finds similar names of persons as well"),
@@ -51,7 +79,7 @@ def routes() -> list[Route]:
             "/workitems",
             _told(_search),
             "Search for workitems",
-            search,
+            arguments,
             cacheable=True,
             answers=_FORMS,
         ),
@@ -115,24 +143,31 @@ def _told(handler: Handler) -> Handler:
         try:
             return handler(request)
         except WorkitemRefused as refusal:
+            status, words = _REFUSALS[refusal.reason]
+            error = CodedError(_CODES.get(status, codes.BAD_REQUEST), refusal.details or words, status=status)
             described = request.context.settings.http_describe_errors
-            answer = answers.failure(refusal, request.method, request.path, described=described)
-            answer.headers |= _warning(request, refusal.warning)
+            answer = answers.failure(error, request.method, request.path, described=described)
+            answer.headers |= _warning(request, words)
             return answer
 
     return handle
 
 
 def _search(request: Request) -> Answer:
-    search = read_search(request)
-    found = workitems.search(request.context.archive, search.keys, search.offset, search.limit)
+    asked, form = read_search(request), bodies.form_of(request)
+    found = search(
+        request.context.archive,
+        asked.keys,
+        asked.offset,
+        asked.limit,
+        lambda attributes: form.encode(asked.reduced(attributes)),
+    )
     remarks = []
     if found.cut:
         remarks.append("The search has stopped before it saw all workitems. Use a narrower query.")
     elif found.more:
         remarks.append("There are additional results that can be requested with offset and limit.")
-    headers = _warning(request, *remarks)
-    return bodies.answer(request, [search.reduced(one) for one in found.workitems], headers)
+    return form.answer(found.workitems, _warning(request, *remarks))
 
 
 def _create(request: Request) -> Answer:
@@ -148,8 +183,9 @@ def _create(request: Request) -> Answer:
 
 
 def _retrieve(request: Request) -> Answer:
+    form = bodies.form_of(request)
     found = workitems.get(request.context.archive, request.arguments["workitem"])
-    return bodies.answer(request, [found], {})
+    return form.answer([form.encode(found)], {})
 
 
 def _update(request: Request) -> Answer:
@@ -161,18 +197,17 @@ def _update(request: Request) -> Answer:
 
 def _state(request: Request) -> Answer:
     body = bodies.read_body(request)
-    remark = workitems.change_state(
-        request.context.archive, request.arguments["workitem"], text(body, STATE), text(body, TRANSACTION_UID)
-    )
-    return Answer(headers=_warning(request, remark))
+    archive, uid, state = request.context.archive, request.arguments["workitem"], text(body, STATE)
+    changed = workitems.change_state(archive, uid, state, text(body, TRANSACTION_UID))
+    return Answer(headers={} if changed else _warning(request, _ALREADY.format(state)))
 
 
 def _cancel(request: Request) -> Answer:
     body = bodies.read_body(request)
     requester = text(body, "00741236") or request.user[:16] or "ANONYMOUS"
     archive, uid = request.context.archive, request.arguments["workitem"]
-    remark = workitems.request_cancel(archive, uid, body, requester)
-    return Answer(status=202, headers=_warning(request, remark))
+    wished = workitems.request_cancel(archive, uid, body, requester)
+    return Answer(status=202, headers={} if wished else _warning(request, _ALREADY.format(CANCELED)))
 
 
 def _subscribe(request: Request) -> Answer:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import orjson
 
 from ithil import error_codes as codes
 from ithil.archive.workitems import LARGEST
-from ithil.archive.workitems_model import Attributes, read_attributes
+from ithil.archive.workitems_model import LIMITS, Attributes, read_attributes
+from ithil.dicom import json_reader, xml_reader
+from ithil.dicom.errors import DicomError
+from ithil.dicom.related_reader import (
+    MalformedMultipart,
+    PartHead,
+    RelatedReader,
+    parse_media_type,
+)
+from ithil.dicom.xml_from_json import object_to_xml
 from ithil.dicomweb.multipart import Part, related
-from ithil.dicomweb.ups_xml import read_xml, write_xml
 from ithil.error_codes import CodedError
-from ithil.http.accept import accepted, parse_accept
+from ithil.http.accept import accepted
 from ithil.http.answers import Answer
 from ithil.http.request import Request
 
@@ -26,7 +34,6 @@ LARGEST_BODY = 4 * LARGEST
 """Bytes of a body; XML is wordier than what is kept."""
 
 _XML = (DICOM_XML, "application/xml", "text/xml")
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}\Z")
 
 
 def read_body(request: Request) -> Attributes:
@@ -37,48 +44,57 @@ def read_body(request: Request) -> Attributes:
     content = _plain(request)
     if not content.strip():
         return {}
-    header = request.headers.get("content-type", "")
-    stated = next(iter(parse_accept(header)), None)  # written like an entry of an Accept
-    media_type = stated.media_type if stated is not None else JSON
-    if media_type == MULTIPART and stated is not None:
-        boundary = stated.parameters.get("boundary", "")
-        if not _BOUNDARY.match(boundary):
-            raise _refused("The boundary of the parts is missing or has characters that it cannot have")
-        media_type, content = _only_part(content, boundary.encode(), stated.parameters.get("type", ""))
-    if media_type in (DICOM_JSON, JSON):
-        try:
-            value = orjson.loads(content)
-        except ValueError:
-            raise _refused("The body is not JSON") from None
-        if isinstance(value, list):
-            if len(value) != 1:
-                raise _refused("The body must have one workitem")
-            value = value[0]
-        return read_attributes(value)
-    if media_type in _XML:
-        return read_attributes(read_xml(content))
-    raise CodedError(
-        codes.UNSUPPORTED_MEDIA_TYPE, f"A workitem is sent as {DICOM_JSON} or {DICOM_XML}, not as this type"
-    )
+    stated = parse_media_type(request.headers.get("content-type", ""))
+    media_type = stated.name or JSON
+    if media_type == MULTIPART:
+        media_type, content = _only_part(content, stated.parameters)
+    if media_type not in (DICOM_JSON, JSON, *_XML):
+        raise CodedError(
+            codes.UNSUPPORTED_MEDIA_TYPE,
+            f"A workitem is sent as {DICOM_JSON} or {DICOM_XML}, not as this type",
+        )
+    try:
+        found = xml_reader.load(content, LIMITS) if media_type in _XML else json_reader.load(content)
+    except DicomError as error:
+        raise _refused(f"The body is no workitem: {error}") from None
+    if len(found) != 1:
+        raise _refused("The body must have one workitem")
+    return read_attributes(found[0])
 
 
-def answer(request: Request, workitems: Sequence[Attributes], headers: dict[str, str]) -> Answer:
-    """Workitems in the form that the client takes. Raises CodedError (not acceptable)."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a client takes: how one workitem is written, and what the answer is called."""
+
+    encode: Callable[[Attributes], bytes]
+    media_type: str
+
+    def answer(self, workitems: Sequence[bytes], headers: dict[str, str]) -> Answer:
+        """The answer with workitems that `encode` has written."""
+        if self.encode is _json:
+            return Answer(b"".join((b"[", b",".join(workitems), b"]")), self.media_type, headers=headers)
+        if self.media_type != MULTIPART and len(workitems) == 1:
+            return Answer(workitems[0], DICOM_XML, headers=headers)
+        found = related([Part(DICOM_XML, [each], len(each)) for each in workitems], DICOM_XML)
+        found.headers.update(headers)
+        return found
+
+
+def form_of(request: Request) -> Form:
+    """The form that the client takes. Raises CodedError (not acceptable)."""
     for one in accepted(request):
         wanted = (
             one.parameters.get("type", DICOM_XML).lower() if one.media_type == MULTIPART else one.media_type
         )
         if wanted == DICOM_XML or (one.media_type == MULTIPART and wanted in (*_XML, "*/*")):
-            documents = [write_xml(each) for each in workitems]
-            if one.media_type != MULTIPART and len(documents) == 1:
-                return Answer(documents[0], DICOM_XML, headers=headers)
-            found = related([Part(DICOM_XML, [each], len(each)) for each in documents], DICOM_XML)
-            found.headers.update(headers)
-            return found
+            return Form(object_to_xml, MULTIPART if one.media_type == MULTIPART else DICOM_XML)
         if one.media_type != MULTIPART and (one.takes(DICOM_JSON) or one.takes(JSON)):
-            media_type = JSON if one.media_type == JSON else DICOM_JSON
-            return Answer(orjson.dumps(workitems), media_type, headers=headers)
+            return Form(_json, JSON if one.media_type == JSON else DICOM_JSON)
     raise CodedError(codes.NOT_ACCEPTABLE, f'There are {DICOM_JSON} and {MULTIPART}; type="{DICOM_XML}"')
+
+
+def _json(attributes: Attributes) -> bytes:
+    return orjson.dumps(attributes)
 
 
 def _plain(request: Request) -> bytes:
@@ -98,20 +114,19 @@ def _plain(request: Request) -> bytes:
     return content
 
 
-def _only_part(content: bytes, boundary: bytes, stated: str) -> tuple[str, bytes]:
-    """Media type and content of the part of a body that has one."""
-    pieces = (b"\r\n" + content).split(b"\r\n--" + boundary)
-    if len(pieces) != 3 or not pieces[2].startswith(b"--"):
-        raise _refused("The body must have one part between two boundaries")
-    head, separator, body = pieces[1].partition(b"\r\n\r\n")
-    if not separator:
-        raise _refused("The part has no empty line after its headers")
-    media_type = stated
-    for line in head.decode("latin-1").split("\r\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-type":
-            media_type = value
-    return media_type.partition(";")[0].strip().lower() or DICOM_XML, body
+def _only_part(content: bytes, parameters: dict[str, str]) -> tuple[str, bytes]:
+    """Media type and content of the part of a body that has one; `parameters` are those of the whole."""
+    try:
+        reader = RelatedReader(parameters.get("boundary", ""))
+        found = list(reader.feed(content))
+        reader.close()
+    except MalformedMultipart as error:
+        raise _refused(str(error)) from None
+    heads = [event for event in found if isinstance(event, PartHead)]
+    if len(heads) != 1:
+        raise _refused("The body must have one part")
+    stated = heads[0].media_type.name or parse_media_type(parameters.get("type", "")).name
+    return stated or DICOM_XML, b"".join(event for event in found if isinstance(event, bytes))
 
 
 def _refused(details: str) -> CodedError:

@@ -9,15 +9,16 @@ with a broken connection comes again with the next one: a subscriber gets each a
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 
 from ithil.archive import workitems_events as events
-from ithil.archive.errors import ArchiveError
 from ithil.archive.workitems_subscribers import check_title
 from ithil.http.answers import Answer
 from ithil.http.context import Context
 from ithil.http.request import Request
 from ithil.http.web_socket import GOING_AWAY, NORMAL, WebSocket
+
+log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 256
 """Channels of one process."""
@@ -58,10 +59,17 @@ class Pulse:
         return self._moved
 
     async def _look(self) -> None:
+        trouble = ""
         while True:
-            # A database that is away for a moment is back at one of the next looks.
-            with suppress(ArchiveError):
+            try:
                 newest = await self.context.in_thread(events.newest, self.context.archive)
+            except Exception as error:
+                # Whatever it is, the next look may do better, and without looks the channels would be deaf.
+                if type(error).__name__ != trouble:
+                    trouble = type(error).__name__
+                    log.warning("Events of workitems cannot be looked for: %s", trouble)
+            else:
+                trouble = ""
                 if newest > self._newest:
                     self._newest = newest
                     self._moved.set()

@@ -84,9 +84,9 @@ def get_object(request: Request) -> Answer:
         raise bad('The argument "anonymize" must be yes or no')
     media_type = _media_type(request, subject)
     with refusals():
-        if anonymous == "yes" and rendering.burned_in(archive, subject):
-            raise CodedError(codes.FORBIDDEN_ACCESS, "The pixels of this instance tell who the patient is")
         if media_type == DICOM:
+            if anonymous == "yes":
+                _check_pixels(archive, subject)
             return _file(request, subject, anonymous=anonymous == "yes")
         if subject.kind in (Kind.VIDEO, Kind.DOCUMENT):
             if anonymous == "yes":
@@ -97,7 +97,16 @@ def get_object(request: Request) -> Answer:
         if media_type == GIF and "frameNumber" not in query and subject.kind is Kind.PICTURE:
             numbers = list(range(rendering.frame_count(archive, subject)))
         view = _view(archive, query, media_type)
-        return pictures(request, subject, numbers, view, Wanted(media_type), Level.INSTANCE)
+        shown, numbers, view = rendering.presented(archive, subject, numbers, view)
+        if anonymous == "yes":
+            _check_pixels(archive, shown)
+        return pictures(request, shown, numbers, view, Wanted(media_type))
+
+
+def _check_pixels(archive: Archive, subject: Subject) -> None:
+    """Raises CodedError (403) if what is drawn or sent tells who the patient is."""
+    if rendering.burned_in(archive, subject):
+        raise CodedError(codes.FORBIDDEN_ACCESS, "The pixels of this instance tell who the patient is")
 
 
 def _subject(archive: Archive, query: dict[str, str]) -> Subject:

@@ -59,6 +59,19 @@ def parse_accept(header: str) -> list[MediaRange]:
     return sorted(ranges, key=lambda one: -one.quality)
 
 
+def unwrapped(one: MediaRange) -> tuple[bool, MediaRange]:
+    """Whether an entry wants an answer in parts (PS3.18 8.6.1), and what it wants the parts, or the whole, to be.
+
+    `multipart/related; type="X"` wants parts of X, without a type parts of anything. Some write the parameters
+    of the parts into the quotes of the type, as Orthanc's answers have them; those outside come first.
+    """
+    if one.media_type not in ("multipart/related", "multipart/*"):
+        return False, one
+    inside = next(iter(parse_accept(one.parameters.get("type", ""))), MediaRange("*/*", {}))
+    outside = {name: value for name, value in one.parameters.items() if name != "type" and value}
+    return True, MediaRange(inside.media_type, {**inside.parameters, **outside}, one.quality)
+
+
 def _split(text: str, separator: str) -> list[str]:
     """The parts between separators that stand outside of quotes."""
     parts = [""]

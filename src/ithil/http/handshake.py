@@ -24,6 +24,8 @@ from ithil.http.request import Request, parse_query
 from ithil.http.routing import Match, split
 from ithil.http.web_socket import INTERNAL_ERROR, WebSocket
 
+_PORTS = {"http": ":80", "https": ":443"}
+
 
 def channel_at(context: Context, path: str) -> Match | None:
     """The place of a decoded path, if a GET of it may become a WebSocket."""
@@ -62,7 +64,7 @@ async def open_socket(
         if not (
             origin is None
             or origins.trusts(origin)
-            or is_same_origin(origin, raw_headers.get(b"host"), public_address(request))
+            or is_same_origin(origin, raw_headers.get(b"host"), _address(request))
         ):
             raise CodedError(codes.FORBIDDEN_ACCESS, "A page of another site may not connect here")
         channel = found.node.routes["GET"].channel
@@ -80,3 +82,10 @@ async def open_socket(
                 await socket.refuse(
                     answers.failure(errors.translate(error), "GET", path, described=described)
                 )
+
+
+def _address(request: Request) -> str:
+    """The address of this server without a port that is its scheme's own, as origins have it (RFC 6454 6.2)."""
+    scheme, separator, rest = public_address(request).partition("://")
+    authority, slash, prefix = rest.partition("/")
+    return f"{scheme}{separator}{authority.removesuffix(_PORTS[scheme])}{slash}{prefix}"

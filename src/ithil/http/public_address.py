@@ -27,16 +27,16 @@ _PORTS = {"http": "80", "https": "443"}
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~%@-]+)+\Z")
 
 
-def public_address(request: Request, *, host: str = "", https: bool = False) -> str:
+def public_address(request: Request) -> str:
     """Scheme, host, port and prefix without a slash at the end, like `https://pacs.example.org/archive`.
 
-    `host` and `https` are what the operator says of a proxy that does not tell.
+    `DicomWeb.Host` and `DicomWeb.Ssl` are what the operator says of a proxy that does not tell.
     """
-    headers = request.headers
+    headers, options = request.headers, request.context.settings.dicom_web
     forwarded = _forwarded(headers.get("forwarded", ""))
     scheme = _scheme(forwarded.get("proto") or _first(headers, "x-forwarded-proto"))
     if scheme is None:
-        scheme = "https" if https or request.context.settings.ssl_enabled else "http"
+        scheme = "https" if options.ssl or request.context.settings.ssl_enabled else "http"
     authority = _authority(forwarded.get("host", ""))
     if authority is None:
         authority = _authority(_first(headers, "x-forwarded-host"))
@@ -45,7 +45,7 @@ def public_address(request: Request, *, host: str = "", https: bool = False) -> 
         if bare and port.isdigit() and port != _PORTS[scheme]:
             authority = _authority(f"{authority}:{port}")
     if authority is None:
-        authority = _authority(host) or _authority(headers.get("host", "")) or "localhost"
+        authority = _authority(options.host) or _authority(headers.get("host", "")) or "localhost"
     prefix = _first(headers, "x-forwarded-prefix").rstrip("/")
     return f"{scheme}://{authority}{prefix if _PREFIX.match(prefix) else ''}"
 

@@ -27,7 +27,7 @@ _BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 def still(picture: Picture) -> bytes:
     """One picture as a file. Raises PixelError."""
-    return b"".join((_start(picture), _image(picture), b";"))
+    return b"".join((_start(picture), _image(picture), END))
 
 
 def animation(pictures: Iterable[Picture], delay: int) -> Iterator[bytes]:
@@ -35,14 +35,27 @@ def animation(pictures: Iterable[Picture], delay: int) -> Iterator[bytes]:
 
     `delay` is the time that each is shown, in hundredths of a second. Raises PixelError.
     """
-    control = b"!\xf9\x04\x04" + struct.pack("<H", min(max(delay, 1), 0xFFFF)) + b"\0\0"
     started = False
     for picture in pictures:
         if not started:
-            yield _start(picture) + b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+            yield beginning(picture)
             started = True
-        yield control + _image(picture)
-    yield b";"
+        yield frame(picture, delay)
+    yield END
+
+
+END = b";"
+"""The last piece of a file."""
+
+
+def beginning(picture: Picture) -> bytes:
+    """The first piece of an animation, of which this is the first picture. Raises PixelError."""
+    return _start(picture) + b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+
+
+def frame(picture: Picture, delay: int) -> bytes:
+    """The piece of an animation that shows a picture for `delay` hundredths of a second. Raises PixelError."""
+    return b"!\xf9\x04\x04" + struct.pack("<H", min(max(delay, 1), 0xFFFF)) + b"\0\0" + _image(picture)
 
 
 def _start(picture: Picture) -> bytes:

@@ -11,6 +11,13 @@ from ithil.pixels import resize
 from ithil.pixels.errors import PixelError
 from ithil.pixels.render import Picture
 
+MOST_GROWN = 1 << 24
+"""Pixels of the largest picture that is larger than the part of the image that it shows.
+
+It is more than a screen has. What the image has may be shown beyond that; what is only made up in between
+costs the server time and memory without an end, for the price of one line.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
@@ -46,19 +53,40 @@ def show(picture: Picture, viewport: Viewport) -> Picture:
     nothing of the image, TooLarge for a size beyond the bounds.
     """
     rows, columns = picture.shape[:2]
-    across, down = (columns, rows) if viewport.relative else (1, 1)
-    left, right = _extent(viewport.left * across, viewport.region_width * across, columns)
-    top, bottom = _extent(viewport.top * down, viewport.region_height * down, rows)
+    top, bottom, left, right = _part(rows, columns, viewport)
     part = picture[top:bottom, left:right]
     if viewport.region_width < 0:
         part = part[:, ::-1]
     if viewport.region_height < 0:
         part = part[::-1]
-    shape = part.shape[0], part.shape[1]
-    size = resize.fitted_size(*shape, viewport.height, viewport.width)
-    if not viewport.enlarge and size[0] >= shape[0]:
-        size = shape
-    return resize.smooth(part, *size)
+    return resize.smooth(part, *size_of(rows, columns, viewport))
+
+
+def size_of(rows: int, columns: int, viewport: Viewport) -> tuple[int, int]:
+    """The rows and columns that `show` makes of a picture with so many; raises what it raises."""
+    top, bottom, left, right = _part(rows, columns, viewport)
+    shape = bottom - top, right - left
+    height, width = viewport.height, viewport.width
+    if not viewport.enlarge and shape[0] <= (height or shape[0]) and shape[1] <= (width or shape[1]):
+        return shape
+    size = resize.fitted_size(*shape, height, width)
+    if size[0] * size[1] > max(MOST_GROWN, shape[0] * shape[1]):
+        raise resize.TooLarge(f"A picture grows to {MOST_GROWN} pixels at most")
+    return size
+
+
+def most_pixels(pixels: int, viewport: Viewport) -> int:
+    """What `show` makes of a picture with so many pixels, of whatever shape, has no more than this."""
+    room = viewport.width * viewport.height or MOST_GROWN
+    return max(pixels, min(room, MOST_GROWN) if viewport.enlarge else 0)
+
+
+def _part(rows: int, columns: int, viewport: Viewport) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of what is to be shown."""
+    across, down = (columns, rows) if viewport.relative else (1, 1)
+    left, right = _extent(viewport.left * across, viewport.region_width * across, columns)
+    top, bottom = _extent(viewport.top * down, viewport.region_height * down, rows)
+    return top, bottom, left, right
 
 
 def _extent(start: float, length: float, size: int) -> tuple[int, int]:

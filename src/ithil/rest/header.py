@@ -16,6 +16,7 @@ from ithil.archive.model import Attachment, Resource
 from ithil.archive.names import DICOM
 from ithil.dicom import dataset
 from ithil.dicom.dataset import Dataset, Element
+from ithil.dicom.encoding import Buffer
 from ithil.dicom.errors import DicomError
 from ithil.dicom.level import Level
 from ithil.dicom.scan import Scan, scan
@@ -59,7 +60,7 @@ def dicom_file(instance: Resource) -> Attachment:
     return file
 
 
-def start_of_file(archive: Archive, instance: Resource) -> bytes:
+def start_of_file(archive: Archive, instance: Resource) -> Buffer:
     """The file up to and including the header of the pixel data; all of it if there is none."""
     return headers.start_of_file(archive, dicom_file(instance), _offset(instance))
 

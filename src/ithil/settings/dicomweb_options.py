@@ -26,7 +26,7 @@ class DicomWeb:
     enable_wado: bool = boolean("EnableWado", True, "Serve WADO-URI")
     wado_root: str = text("WadoRoot", "/wado", "Path of WADO-URI")
     ssl: bool = boolean("Ssl", False, "Write https in answers")
-    host: str = text("Host", "", "Host to write in answers")
+    host: str = text("Host", "", "Host to write in answers, with its port (pacs.example.org:8042)")
     qido_case_sensitive: bool | None = boolean(
         "QidoCaseSensitive", None, "Tell upper from lower case in searches"
     )

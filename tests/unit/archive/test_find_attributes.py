@@ -70,7 +70,7 @@ def test_files(filled: Archive, level: Level) -> None:
     files = find_attributes.files(filled, level, found)
     assert files.keys() == {one.key for one in found}
     texts = [find_attributes.texts_in_file(filled, files[one.key], frozenset({0x00080060})) for one in found]
-    assert [one[0x00080060] for one in texts][-1] == "MR"
+    assert texts[-1] == {0x00080060: "MR"}
     header = find_attributes.header_of(filled, files[found[0].key])
     assert header is not None
     assert header.find(0x00100010) is not None

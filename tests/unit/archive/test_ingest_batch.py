@@ -151,3 +151,14 @@ def test_a_file_that_went_missing_is_put_back(archive: Archive) -> None:
     assert told(store(archive, image())) == ["Success"]
     assert len(files_of(archive)) == 1
     assert_sound(archive)
+
+
+def test_what_is_there_already_leaves_nothing_behind(archive: Archive) -> None:
+    contents = [large(number) for number in range(1, 6)]
+    store(archive, *contents)
+    archive.intake.empty()
+    before, descriptors = files_of(archive), len(os.listdir("/proc/self/fd"))
+    for _ in range(3):  # from the second time on, the archive asks before it writes
+        assert told(store(archive, *contents)) == ["AlreadyStored"] * 5
+    assert files_of(archive) == before
+    assert len(os.listdir("/proc/self/fd")) == descriptors

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pydicom
 import pytest
@@ -16,8 +18,10 @@ from ithil.archive import frames, ingest, pseudonyms, rendering
 from ithil.archive.archive import Archive
 from ithil.archive.model import Origin
 from ithil.archive.rendering import Kind, Subject, View
+from ithil.archive.shared_cache import MemoryGate, SharedCache
 from ithil.pixels import image_formats
 from ithil.pixels.errors import PixelError
+from ithil.pixels.viewport import Viewport
 
 
 def stored(archive: Archive, content: bytes) -> Subject:
@@ -101,3 +105,40 @@ def test_burned_in_names(archive: Archive) -> None:
     named = native(header(1, 2), b"ab", {0x00280301: text("CS", "YES")}, vr="OB")
     assert rendering.burned_in(archive, stored(archive, named))
     assert not rendering.burned_in(archive, stored(archive, content_of("pydicom/CT_small.dcm")))
+
+
+def test_memory_is_held_for_what_a_picture_grows_to_until_it_is_a_file(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = stored(archive, native(header(1, 2), b"ab", vr="OB"))
+    held = [0]
+    seen = []
+    encode, share = image_formats.encode, MemoryGate.share
+
+    @contextmanager
+    def counting(gate: MemoryGate, size: int, capacity: int) -> Iterator[None]:
+        held.append(size)
+        with share(gate, size, capacity):
+            yield
+        held.pop()
+
+    def encoding(*arguments: object) -> bytes:
+        seen.append(held[-1])
+        return encode(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(frames, "_cache", SharedCache())
+    monkeypatch.setattr(MemoryGate, "share", counting)
+    monkeypatch.setattr(image_formats, "encode", encoding)
+    rendering.picture(archive, subject, 0, View(viewport=Viewport(2000, 1000)))
+    rendering.icon(archive, subject, View(viewport=Viewport(1000, 1000)))
+    assert seen[0] >= 2_000_000
+    assert seen[1] >= 1_000_000
+
+
+def test_a_client_that_is_slow_does_not_hold_memory(archive: Archive) -> None:
+    content = content_of("pydicom/examples_ybr_color.dcm")
+    subject = stored(archive, content)
+    pieces = rendering.animation(archive, subject, [0, 1, 2], View(media_type=rendering.GIF))
+    for _ in range(2):
+        next(pieces)
+        assert frames._gate._taken == 0

@@ -23,6 +23,7 @@ from ithil.archive.index import stability
 from ithil.archive.index.series_documents import SeriesRow
 from ithil.archive.model import DICOM_FILE
 from ithil.archive.series_documents import SeriesDocument, Watch, keep_up
+from ithil.archive.shared_cache import SharedCache
 from ithil.dicom.level import Level
 from ithil.settings.dicomweb_options import DicomWeb
 
@@ -122,6 +123,76 @@ def test_links_are_those_of_the_client(archive: Archive) -> None:
     assert kept(archive) == 1
 
 
+def test_links_are_exchanged_once_for_all_who_come_by_an_address(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = put_all(archive, image(number=1), image(number=2))[0].series
+    document(archive, series)
+    exchanged: list[str] = []
+    with_root = series_documents.with_root
+
+    def counted(found: SeriesDocument, root: str) -> SeriesDocument:
+        exchanged.append(root)
+        return with_root(found, root)
+
+    monkeypatch.setattr(series_documents, "with_root", counted)
+    for root in ("http://a", "http://b", "http://a", ROOT, "http://b", "http://a"):
+        (first, _) = content(document(archive, series, root))
+        assert first["7FE00010"]["BulkDataURI"].startswith(f"{root}/studies/")
+    assert sorted(exchanged) == ["http://a", "http://b"]
+    put(archive, image(number=3))
+    assert len(content(document(archive, series, "http://a"))) == 3
+    assert kept(archive) == 1
+
+
+def test_what_is_kept_with_other_links_is_bounded(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = put(archive, image()).series
+    size = document(archive, series).compressed_size
+    kept_in_memory = SharedCache()
+    monkeypatch.setattr(series_documents, "_rerooted", kept_in_memory)
+    monkeypatch.setattr(series_documents, "REROOTED", 10 * size)
+    for number in range(50):
+        document(archive, series, f"http://name-{number}")
+    assert 0 < kept_in_memory.size <= 10 * size
+
+
+def ahead(archive: Archive, number: int) -> str:
+    """With what the links of a document begin that is built before anybody asks for it."""
+    series = series_row(archive, put(archive, image(series=number)).series)
+    series_documents.keep_expected(archive, series)
+    with archive.index.read() as session:
+        version = series_documents.version_of(archive, series)
+        return index.read(session, series.id, version)[0].root
+
+
+def test_links_are_made_for_the_clients_that_come(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series_documents, "_expected", series_documents._Expected())
+    assert ahead(archive, 1).startswith("http://localhost:")
+    series = put(archive, image()).series
+    for _ in range(5):
+        document(archive, series, "http://pacs/dicom-web")
+    document(archive, series, "http://stranger/dicom-web")
+    assert ahead(archive, 2) == "http://pacs/dicom-web"
+    for _ in range(20):
+        document(archive, series, "http://new/dicom-web")
+    assert ahead(archive, 3) == "http://new/dicom-web"
+
+
+@pytest.mark.parametrize(
+    ("options", "root"),
+    [
+        ({"host": "pacs.example.org"}, "http://pacs.example.org/dicom-web"),
+        ({"host": "pacs", "ssl": True, "public_root": "/a/b/"}, "https://pacs/a/b"),
+    ],
+)
+def test_links_are_made_for_the_host_that_the_operator_names(
+    place: Place, options: dict[str, Any], root: str
+) -> None:
+    archive = place.open(dicom_web=DicomWeb(**options))
+    document(archive, put(archive, image()).series, "http://stranger/dicom-web")
+    assert ahead(archive, 1) == root
+
+
 def test_text_that_looks_like_a_link_stays(archive: Archive) -> None:
     trap = f'"BulkDataURI":"{ROOT}/studies/1'
     series = put(archive, changed(image(), StudyComments=trap)).series
@@ -184,13 +255,15 @@ def test_a_lost_file_is_counted_and_nothing_is_kept(archive: Archive) -> None:
     assert kept(archive) == 1
 
 
-def test_a_series_without_a_readable_file_is_an_error(archive: Archive) -> None:
+def test_a_series_without_a_readable_file_has_no_pieces(archive: Archive) -> None:
     series = put(archive, image()).series
     for uuid, _, _ in list(archive.storage.all_files()):
         archive.storage.remove(uuid)
         archive.cache.drop(uuid)
-    with pytest.raises(FileMissing):
-        document(archive, series)
+    found = document(archive, series)
+    assert (found.pieces, found.unreadable) == ((), 1)
+    assert isinstance(found.failure, FileMissing)
+    assert kept(archive) == 0
 
 
 def test_a_damaged_document_is_built_anew(archive: Archive) -> None:

@@ -222,3 +222,12 @@ def test_a_frame_of_two_gigabytes_is_served_with_flat_memory(archive: Archive, b
 
 def _enlarge(session: Session, size: int, count: int) -> None:
     session.run(_ENLARGE, {"size": size, "count": count})
+
+
+def test_all_that_is_kept_of_frames_shares_one_memory(sqlite: Place) -> None:
+    archive = sqlite.open(dicom_parser_cache_size=1)
+    found = stored(archive, native({**NAMES, **header(8, 8)}, bytes(64), vr="OB"))
+    for quality in range(1, 101):
+        before = frames._cache.size
+        stored_frames.coded(archive, found, 0, "1.2.840.10008.1.2.4.80", quality)
+        assert before != frames._cache.size <= 1 << 20

@@ -15,7 +15,7 @@ from ithil.archive import workitems_events as events
 from ithil.archive import workitems_subscribers as subscribers
 from ithil.archive.archive import Archive
 from ithil.archive.workitems_model import read_attributes, text
-from ithil.archive.workitems_rules import CANCELED, IN_PROGRESS, WorkitemRefused
+from ithil.archive.workitems_rules import CANCELED, IN_PROGRESS, Reason, WorkitemRefused
 from ithil.archive.workitems_subscribers import Worklist
 from ithil.error_codes import CodedError
 
@@ -168,7 +168,7 @@ def test_what_is_no_title(sqlite: Place, title: str) -> None:
 def test_nobody_subscribes_to_what_is_not_there(sqlite: Place) -> None:
     with pytest.raises(WorkitemRefused) as refused:
         subscribers.subscribe(sqlite.open(), "1.1", "A", locked=False)
-    assert refused.value.status == 404
+    assert refused.value.reason is Reason.NOT_FOUND
 
 
 def test_a_mark_only_moves_on(archive: Archive) -> None:

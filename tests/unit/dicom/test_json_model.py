@@ -40,6 +40,7 @@ def value(vr: str, raw: bytes) -> Any:
         ("UT", b"", None),
         ("LO", b"  ", None),
         ("IS", b" 007\\+3\\x\\-2", [7, 3, "x", -2]),
+        ("IS", b"1_0", ["1_0"]),
         ("IS", b"99999999999999999999999999", ["99999999999999999999999999"]),
         ("IS", b"9" * 5000, ["9" * 5000]),
         ("DS", b"1.50\\1e2 \\2", [1.5, 100.0, 2.0]),
@@ -55,6 +56,12 @@ def value(vr: str, raw: bytes) -> Any:
 )
 def test_values(vr: str, raw: bytes, shown: list[Any] | None) -> None:
     assert value(vr, raw) == ({"vr": vr} if shown is None else {"vr": vr, "Value": shown})
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0663", "\uff11", "1" * 65])
+def test_what_only_python_takes_for_a_number_stays_text(text: str) -> None:
+    for vr in ("IS", "DS", "US", "FD"):
+        assert json_model.values_of_text(vr, text) == [text]
 
 
 def test_names_of_persons() -> None:

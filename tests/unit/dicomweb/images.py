@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,3 +159,21 @@ def parts_of(content: bytes, content_type: str) -> Sequence[tuple[str, bytes]]:
         kind = next(line for line in head.split(b"\r\n") if line.startswith(b"Content-Type: "))
         found.append((kind.decode().removeprefix("Content-Type: "), body.removesuffix(b"\r\n")))
     return found
+
+
+def files_of(client: Client) -> list[Path]:
+    """The files in the storage of a server."""
+    root = client.app.context.archive.storage.root
+    return [file for file in root.rglob("*") if file.is_file() and len(file.name) == 36]
+
+
+def lose(client: Client, file: Path, damage: str) -> bytes:
+    """Take a stored file away, or all but its beginning; what it was."""
+    content = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[: len(content) // 2])
+    archive = client.app.context.archive
+    archive.cache.drop(file.name)
+    return content

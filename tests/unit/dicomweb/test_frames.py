@@ -409,3 +409,12 @@ def test_the_places_of_frames_are_found_once(
     for accept in (CORNERSTONE, "*/*", "application/octet-stream"):
         assert client.get(path, headers={"Accept": accept}).status_code == 200
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize("what", ["", "/rendered"])
+def test_a_request_names_so_many_frames_and_no_more(client: Client, ct: bytes, what: str) -> None:
+    path = stored(client, ct)
+    answer = client.get(f"{path}/{','.join(['1'] * 1001)}{what}")
+    assert answer.status_code == 400
+    assert "1000" in answer.json()["Details"]
+    assert client.get(f"{path}/{','.join(['1'] * 1000)}").status_code == 200

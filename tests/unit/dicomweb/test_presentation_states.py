@@ -211,3 +211,41 @@ def test_wado_uri_applies_it(client: Client) -> None:
 def test_wado_uri_with_none(client: Client, query: str, status: int) -> None:
     store(client, image(ramp()), presentation())
     assert client.get(f"{WADO}&{query}").status_code == status
+
+
+def test_an_image_that_was_replaced_is_not_shown_any_more(client: Client) -> None:
+    store(client, image(ramp()), presentation())
+    first = client.get(STATE, headers=PNG)
+    tag = {**PNG, "If-None-Match": first.headers["etag"]}
+    assert client.get(STATE, headers=tag).status_code == 304
+    [known] = client.post(
+        "/tools/find", json={"Level": "Instance", "Query": {"SOPInstanceUID": "1.2.3.4.5"}}
+    ).json()
+    assert client.delete(f"/instances/{known}").status_code == 200
+    assert client.get(STATE, headers=tag).status_code == 406
+    store(client, image(255 - ramp()))
+    again = client.get(STATE, headers=tag)
+    assert again.status_code == 200
+    assert again.headers["etag"] != first.headers["etag"]
+    assert again.content != first.content
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "objectUID=1.2.3.7.1",
+        "objectUID=1.2.3.7.1&frameNumber=1",
+        "objectUID=1.2.3.4.5&studyUID=1.2.3&presentationSeriesUID=1.2.3.7&presentationUID=1.2.3.7.1",
+    ],
+)
+def test_a_state_does_not_give_away_pixels_that_tell_who_it_is(client: Client, query: str) -> None:
+    store(client, image(ramp(), BurnedInAnnotation="YES"), presentation())
+    answer = client.get(f"/wado?requestType=WADO&{query}&anonymize=yes&contentType=image/jpeg")
+    assert answer.status_code == 403
+    assert client.get(f"/wado?requestType=WADO&{query}&contentType=image/jpeg").status_code == 200
+
+
+def test_a_state_of_an_image_that_tells_nothing_is_shown(client: Client) -> None:
+    store(client, image(ramp()), presentation())
+    query = "requestType=WADO&objectUID=1.2.3.7.1&contentType=image/jpeg&anonymize=yes"
+    assert client.get(f"/wado?{query}").status_code == 200

@@ -192,6 +192,20 @@ def test_what_is_unknown_is_passed_over_with_a_warning(hospital: Client) -> None
     assert "Evil" not in answer.headers["warning"]
 
 
+def test_many_unknown_names_make_a_short_warning(hospital: Client) -> None:
+    names = [f"Unknown{number}" for number in range(900)]
+    for query in ("&".join(f"{name}=1" for name in names), "includefield=" + ",".join(names)):
+        answer = hospital.get(f"{ROOT}/studies?{query}")
+        assert len(answer.json()) == 2
+        warning = answer.headers["warning"]
+        assert len(warning) < 1000
+        assert "Unknown0" in warning
+        assert "900" in warning
+    answer = hospital.get(f"{ROOT}/studies?includefield=" + ",".join(["zz"] * 20_000))
+    assert answer.status_code == 400
+    assert "warning" not in answer.headers
+
+
 def test_links_are_those_that_clients_see(hospital: Client) -> None:
     behind = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pacs.example.org"}
     (found,) = search(hospital, "/studies?PatientID=A1", headers=behind)

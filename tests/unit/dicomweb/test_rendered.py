@@ -7,8 +7,18 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.application import Client, read
-from tests.unit.dicomweb.images import ROOT, image, parts_of, path, ramp, shown, store
+from tests.unit.application import Client, MakeClient, read
+from tests.unit.dicomweb.images import (
+    ROOT,
+    files_of,
+    image,
+    lose,
+    parts_of,
+    path,
+    ramp,
+    shown,
+    store,
+)
 
 PNG, JPEG, GIF = ({"Accept": f"image/{kind}"} for kind in ("png", "jpeg", "gif"))
 
@@ -114,7 +124,7 @@ def test_annotations_are_accepted_with_a_warning(stored: Client) -> None:
 
 def test_an_answer_can_be_kept_and_asked_about(stored: Client) -> None:
     first = stored.get(f"{path()}/rendered")
-    assert first.headers["cache-control"].startswith("private, max-age=")
+    assert first.headers["cache-control"] == "private, no-cache"
     tag = first.headers["etag"]
     again = stored.get(f"{path()}/rendered", headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
@@ -286,3 +296,30 @@ def test_pixels_that_are_damaged_are_refused(client: Client) -> None:
 def test_a_study_that_is_stored_for_two_patients_is_shown(client: Client) -> None:
     store(client, image(ramp()), image(ramp(), PatientID="P2"))
     assert client.get(f"{path()}/rendered").status_code == 200
+
+
+def test_a_small_image_does_not_grow_without_an_end(client: Client) -> None:
+    store(client, image(np.zeros((8, 8), np.uint8)))
+    for query in ("viewport=8192,8192", "viewport=4097,4097", "viewport=8192,8192,0,0,1,1"):
+        answer = client.get(f"{path()}/rendered?{query}")
+        assert answer.status_code == 400
+        assert "pixels" in answer.json()["Details"]
+    assert client.get("/wado?requestType=WADO&objectUID=1.2.3.4.5&rows=8192").status_code == 400
+    assert shown(client.get(f"{path()}/rendered?viewport=640,480").content).shape == (480, 480)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("damage", ["gone", "short"])
+def test_parts_of_a_series_leave_out_what_cannot_be_read(
+    make_client: MakeClient, damage: str, compressed: bool
+) -> None:
+    client = make_client(storage_compression=compressed)
+    store(client, image(ramp(), "1.2.3.4.1"))
+    [first] = files_of(client)
+    store(client, image(ramp(), "1.2.3.4.2"))
+    lose(client, first, damage)
+    place = f"{ROOT}/studies/1.2.3/rendered"
+    answer = client.get(place, headers={"Accept": "multipart/related; type=image/png"})
+    assert answer.status_code == 200
+    assert len(parts_of(answer.content, answer.headers["content-type"])) == 1
+    assert "etag" not in answer.headers

@@ -378,3 +378,12 @@ def test_every_real_file_is_stored_as_by_the_rest_api(make_client: MakeClient) -
         answer: httpx.Response = stow(dicomweb, content)
         assert (answer.status_code == 200) == (rest.post("/instances", content=content).status_code == 200)
     assert dicomweb.get("/instances").json() == rest.get("/instances").json()
+
+
+def test_the_reasons_of_failures_are_told(client: Client, ct: bytes) -> None:
+    answer = stow(client, ct, GARBAGE, GARBAGE[:100], ct[:-100])
+    assert answer.status_code == 202
+    assert answer.headers["warning"].startswith('299 ithil "')
+    assert "(2 of 4)" in answer.headers["warning"]
+    assert "passes the end of the data (1 of 4)" in answer.headers["warning"]
+    assert "warning" not in stow(client, ct).headers

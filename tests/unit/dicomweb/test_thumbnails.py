@@ -9,8 +9,10 @@ from tests.unit.dicomweb import images
 from tests.unit.dicomweb.images import (
     ROOT,
     document,
+    files_of,
     image,
     instance,
+    lose,
     parts_of,
     path,
     ramp,
@@ -165,3 +167,31 @@ def test_real_files_of_all_kinds(client: Client, name: str) -> None:
     place = path(tags["SOPInstanceUID"], tags["SeriesInstanceUID"], tags["StudyInstanceUID"])
     answer = client.get(f"{place}/thumbnail")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+
+
+@pytest.mark.parametrize("damage", ["gone", "short"])
+@pytest.mark.parametrize("place", [*LEVELS, f"{LEVELS[-1]}/frames/1"])
+def test_what_cannot_be_read_now_has_an_icon_that_nobody_keeps(
+    client: Client, place: str, damage: str
+) -> None:
+    store(client, image(ramp(300, 500)))
+    [file] = files_of(client)
+    content = lose(client, file, damage)
+    answer = client.get(f"{ROOT}{place}/thumbnail")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert shown(answer.content).shape == (128, 128)
+    assert "etag" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    file.write_bytes(content)
+    assert shown(client.get(f"{ROOT}{place}/thumbnail").content).shape == (77, 128)
+
+
+def test_a_presentation_state_shows_the_image_that_is_there_now(client: Client) -> None:
+    place = f"{path('1.2.3.7.1', '1.2.3.7')}/thumbnail"
+    store(client, images.presentation())
+    icon = client.get(place)
+    assert shown(icon.content).shape == (128, 128)
+    store(client, image(ramp()))
+    answer = client.get(place, headers={"If-None-Match": icon.headers["etag"]})
+    assert answer.status_code == 200
+    assert shown(answer.content).shape == (32, 64)

@@ -116,7 +116,8 @@ def test_what_is_kept_of_values(client: Client) -> None:
 )
 def test_xml_values_that_a_workitem_cannot_have(client: Client, content: str) -> None:
     client.post(f"{WORKITEMS}?1.2.3", json=workitem())
-    document = f'<NativeDicomModel><DicomAttribute tag="00280010" vr="US">{content}</DicomAttribute></NativeDicomModel>'
+    attribute = f'<DicomAttribute tag="00280010" vr="US">{content}</DicomAttribute>'
+    document = f"<NativeDicomModel>{attribute}</NativeDicomModel>"
     answer = client.post(
         f"{WORKITEMS}/1.2.3", content=document.encode(), headers={"Content-Type": "application/dicom+xml"}
     )

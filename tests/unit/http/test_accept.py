@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ithil.http.accept import LONGEST, MediaRange, parse_accept, preferred
+from ithil.http.accept import LONGEST, MediaRange, parse_accept, preferred, unwrapped
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,30 @@ def test_separators_inside_quotes_belong_to_the_value() -> None:
 def test_anything_is_read(header: str) -> None:
     for one in parse_accept(header):
         assert 0 < one.quality <= 1
+
+
+@pytest.mark.parametrize(
+    ("header", "in_parts", "media_type", "syntax"),
+    [
+        ("image/jpeg; transfer-syntax=*", False, "image/jpeg", "*"),
+        ("*/*", False, "*/*", ""),
+        ("multipart/related", True, "*/*", ""),
+        ('multipart/related; type=""', True, "*/*", ""),
+        ("multipart/*; transfer-syntax=1.2", True, "*/*", "1.2"),
+        ('multipart/related; type="image/JLS"; transfer-syntax=1.2', True, "image/jls", "1.2"),
+        ('multipart/related; type="image/jls; transfer-syntax=1.2"', True, "image/jls", "1.2"),
+        (
+            'multipart/related; type="image/jls; transfer-syntax=1.2"; transfer-syntax=*',
+            True,
+            "image/jls",
+            "*",
+        ),
+        ('multipart/related; type="a/b;q=0"; q=0.5', True, "*/*", ""),
+    ],
+)
+def test_what_is_wanted_inside_of_parts(header: str, in_parts: bool, media_type: str, syntax: str) -> None:
+    [one] = parse_accept(header)
+    found, inside = unwrapped(one)
+    assert (found, inside.media_type) == (in_parts, media_type)
+    assert inside.parameters.get("transfer-syntax", "") == syntax
+    assert inside.quality == one.quality

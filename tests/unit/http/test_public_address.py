@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.application import Client
+from tests.unit.application import Client, MakeClient
 
 from ithil.http.public_address import public_address
 from ithil.http.request import Request
+from ithil.settings.dicomweb_options import DicomWeb
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,10 @@ def test_address(client: Client, headers: dict[str, str], expected: str) -> None
     assert public_address(Request(client.app.context, "GET", "/", headers)) == expected
 
 
-def test_what_the_operator_says_of_a_silent_proxy(client: Client) -> None:
+def test_what_the_operator_says_of_a_silent_proxy(make_client: MakeClient) -> None:
+    client = make_client(dicom_web=DicomWeb(host="out", ssl=True))
     request = Request(client.app.context, "GET", "/", {"host": "in:8042"})
-    assert public_address(request, host="out", https=True) == "https://out"
+    assert public_address(request) == "https://out"
 
 
 def test_only_the_start_of_a_header_is_looked_at(client: Client) -> None:

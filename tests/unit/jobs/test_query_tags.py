@@ -16,17 +16,20 @@ from tests.unit.archive.places import OnPostgresql, Place, image, put
 from tests.unit.jobs.conftest import StartEngine, eventually, until
 
 from ithil.archive import archive as archive_module
-from ithil.archive import find, query_tags
+from ithil.archive import find, query_tag_losses, query_tags
 from ithil.archive.archive import Archive
 from ithil.archive.delete import delete
 from ithil.archive.errors import StorageUnavailable
+from ithil.archive.index import query_tag_losses as loss_rows
 from ithil.archive.index import query_tags as rows
 from ithil.archive.index import tables as t
 from ithil.archive.index.ingest import NewInstance
 from ithil.archive.index.statement import Session, Statement
 from ithil.archive.matching import Equal, Item, OneOf, Question, Range, Wildcard
 from ithil.archive.query import Constraint, Query
+from ithil.archive.reconstruct import reconstruct
 from ithil.dicom.level import Level
+from ithil.error_codes import CodedError
 from ithil.jobs import queue
 from ithil.jobs.kinds.query_tags import ForgetQueryTagKind, IndexQueryTagsKind, declare, take_back
 from ithil.jobs.model import State
@@ -132,22 +135,43 @@ def test_an_instance_on_its_way_at_the_declaration(
     assert len(ids(archive, AGE, Equal("010Y"))) == 1
 
 
-def test_a_job_that_failed_goes_on_where_it_was(
-    archive: Archive, start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(5):
-        put(archive, aged(number))
+def fails_at(monkeypatch: pytest.MonkeyPatch, *times: int) -> list[int]:
+    """Have the storage be away when a file is looked at for the n-th time; gives a list that counts."""
     monkeypatch.setattr("ithil.jobs.kinds.query_tags.BATCH", 2)
+    monkeypatch.setattr("ithil.jobs.kinds.query_tags._PAUSE", 0.01)
     looked: list[int] = []
     look = query_tags.of_stored
 
     def fragile(*arguments: Any) -> Any:
         looked.append(1)
-        if len(looked) == 4:
+        if len(looked) in times:
             raise StorageUnavailable("The storage is away")
         return look(*arguments)
 
     monkeypatch.setattr(query_tags, "of_stored", fragile)
+    return looked
+
+
+def test_a_job_waits_for_a_storage_that_is_away(
+    archive: Archive, start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(archive, aged(number))
+    looked = fails_at(monkeypatch, 4, 5, 6)
+    job = declared(archive)
+    start_engine(archive, IndexQueryTagsKind())
+    eventually(archive, job, State.SUCCESS)
+    assert len(looked) == 2 + 2 + 1 + 1 + 3
+    assert len(ids(archive, AGE, Equal("010Y"))) == 5
+
+
+def test_a_job_that_failed_goes_on_where_it_was(
+    archive: Archive, start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(archive, aged(number))
+    monkeypatch.setattr("ithil.jobs.kinds.query_tags._PAUSES", 0)
+    looked = fails_at(monkeypatch, 4)
     job = declared(archive)
     start_engine(archive, IndexQueryTagsKind())
     eventually(archive, job, State.FAILURE)
@@ -156,6 +180,43 @@ def test_a_job_that_failed_goes_on_where_it_was(
     eventually(archive, job, State.SUCCESS)
     assert len(looked) == 4 + 3
     assert len(ids(archive, AGE, Equal("010Y"))) == 5
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed", "forgotten"])
+def test_a_tag_whose_job_has_ended_early_is_declared_again(
+    archive: Archive, start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    put(archive, aged(0))
+    job = declared(archive)
+    with pytest.raises(CodedError):
+        declared(archive)  # it is still to come
+    if how == "failed":
+        monkeypatch.setattr("ithil.jobs.kinds.query_tags._PAUSES", 0)
+        fails_at(monkeypatch, 1)
+        start_engine(archive, IndexQueryTagsKind())
+        eventually(archive, job, State.FAILURE)
+    else:
+        queue.cancel(archive, job)
+        if how == "forgotten":
+            queue.delete(archive, job)
+        start_engine(archive, IndexQueryTagsKind())
+    with pytest.raises(CodedError):
+        declared(archive, level="Series")  # which is another declaration
+    again = declared(archive)
+    assert again != job
+    eventually(archive, again, State.SUCCESS)
+    (shown,) = query_tags.all_tags(archive)
+    assert (shown.tag.status, shown.tag.operation) == ("Ready", again)
+    assert len(ids(archive, AGE, Equal("010Y"))) == 1
+    with pytest.raises(CodedError):
+        declared(archive)
+
+
+def test_a_tag_is_not_declared_twice_at_once(archive: Archive) -> None:
+    tag = query_tags.declaration(archive, "PatientAge", "", "Study", "")
+    with pytest.raises(CodedError):
+        declare(archive, [tag, tag])
+    assert query_tags.all_tags(archive) == []
 
 
 def test_every_kind_of_matching(archive: Archive, start_engine: StartEngine) -> None:
@@ -222,3 +283,187 @@ def test_values_of_resources_are_told(archive: Archive, start_engine: StartEngin
         found = rows.values_of(session, Level.STUDY, list(range(1, 10)))
     assert [list(each.values()) for each in found.values()] == [["010Y"]]
     assert stored.study
+
+
+# -- values that go with an instance -------------------------------------------------------------------------
+
+
+def sibling(number: int, age: str, study: int = 0, series: int = 0) -> bytes:
+    """An instance of a study, with a UID by its number."""
+    dataset = pydicom.dcmread(BytesIO(image(study=study, series=series, number=number)))
+    dataset.PatientAge = age
+    written = BytesIO()
+    dataset.save_as(written)
+    return written.getvalue()
+
+
+def made_good(archive: Archive) -> None:
+    """Have the sweep do all that it has to."""
+
+    def is_done() -> bool:
+        query_tag_losses.make_good(archive, "test")
+        with archive.index.read() as session:
+            return loss_rows.page(session, 1) == []
+
+    until(is_done, "losses are made good")
+
+
+def ages(archive: Archive, *wanted: str) -> list[int]:
+    """How many studies each age finds."""
+    return [len(ids(archive, AGE, Equal(age))) for age in wanted]
+
+
+@pytest.fixture
+def by_age(place: Place, start_engine: StartEngine) -> Archive:
+    """An archive that replaces what comes again, with a tag that is ready."""
+    archive = place.open(overwrite_instances="Always")
+    start_engine(archive, IndexQueryTagsKind(), ForgetQueryTagKind())
+    eventually(archive, declared(archive), State.SUCCESS)
+    return archive
+
+
+def test_a_replaced_instance_has_its_new_value(by_age: Archive) -> None:
+    for age in ("010Y", "020Y"):
+        put(by_age, sibling(0, age))
+    assert ages(by_age, "010Y", "020Y") == [0, 1]
+    made_good(by_age)
+    assert ages(by_age, "010Y", "020Y") == [0, 1]
+
+
+def test_a_replaced_instance_that_has_no_value_any_more(by_age: Archive) -> None:
+    for age in ("010Y", ""):
+        put(by_age, sibling(0, age))
+    made_good(by_age)
+    assert ages(by_age, "010Y") == [0]
+    assert values(by_age) == 0
+    put(by_age, sibling(1, "030Y"))
+    assert ages(by_age, "030Y") == [1]
+
+
+def test_a_study_has_the_value_of_another_instance_when_its_first_is_deleted(by_age: Archive) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    for number in range(1, 30):
+        put(by_age, sibling(number, ""))  # more than are looked at in one step
+    put(by_age, sibling(30, "030Y", series=1))
+    delete(by_age, Level.INSTANCE, first.instance)
+    assert ages(by_age, "010Y", "030Y") == [0, 0]
+    made_good(by_age)
+    assert ages(by_age, "010Y", "030Y") == [0, 1]
+
+
+def test_of_several_tags_each_has_the_value_of_the_instance_that_has_one(
+    by_age: Archive, start_engine: StartEngine
+) -> None:
+    eventually(by_age, declared(by_age, "PatientWeight"), State.SUCCESS)
+    first = put(by_age, aged(0, "010Y", PatientWeight="70"))
+
+    def other(number: int, **attributes: str) -> bytes:
+        dataset = pydicom.dcmread(BytesIO(image(number=number)))
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+        written = BytesIO()
+        dataset.save_as(written)
+        return written.getvalue()
+
+    put(by_age, other(1, PatientWeight="80"))
+    put(by_age, other(2, PatientAge="020Y", PatientWeight="90"))
+    delete(by_age, Level.INSTANCE, first.instance)
+    made_good(by_age)
+    assert ages(by_age, "020Y") == [1]
+    assert [len(ids(by_age, WEIGHT, Equal(weight))) for weight in ("70", "80", "90")] == [0, 1, 0]
+
+
+def test_a_loss_that_a_new_instance_makes_good(by_age: Archive) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    put(by_age, sibling(1, ""))
+    delete(by_age, Level.INSTANCE, first.instance)
+    put(by_age, sibling(2, "020Y"))
+    assert ages(by_age, "010Y", "020Y") == [0, 1]
+    made_good(by_age)
+    assert ages(by_age, "010Y", "020Y") == [0, 1]
+
+
+def test_losses_of_what_is_gone_are_forgotten(by_age: Archive) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    put(by_age, sibling(1, "020Y"))
+    delete(by_age, Level.INSTANCE, first.instance)
+    delete(by_age, Level.STUDY, first.study)
+    with by_age.index.read() as session:
+        assert loss_rows.page(session, 10) == []
+    assert values(by_age) == 0
+
+
+def test_a_loss_in_a_tag_that_is_taken_back(by_age: Archive) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    put(by_age, sibling(1, "020Y"))
+    delete(by_age, Level.INSTANCE, first.instance)
+    take_back(by_age, query_tags.all_tags(by_age)[0].tag)
+    made_good(by_age)
+    until(lambda: values(by_age) == 0, "values of the tag are left")
+
+
+def test_a_storage_that_is_away_does_not_end_the_search_for_a_value(
+    by_age: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    put(by_age, sibling(1, "020Y"))
+    delete(by_age, Level.INSTANCE, first.instance)
+    with monkeypatch.context() as patched:
+        fails_at(patched, 1)
+        with pytest.raises(StorageUnavailable):
+            made_good(by_age)
+    made_good(by_age)
+    assert ages(by_age, "020Y") == [1]
+
+
+def test_a_value_that_is_committed_late_is_not_missed(
+    on_postgresql: OnPostgresql,  # noqa: F811
+    start_engine: StartEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An instance of another series found the study's value taken, which then goes before it is committed."""
+    archive, other = on_postgresql.open(), on_postgresql.open()
+    start_engine(archive, IndexQueryTagsKind())
+    eventually(archive, declared(archive), State.SUCCESS)
+    first = put(archive, sibling(0, "010Y"))
+    put(archive, sibling(1, ""))
+    put(archive, sibling(2, "", series=1))
+    query_tags.refresh(other)
+    added, go_on = threading.Event(), threading.Event()
+    put_values = rows.put
+
+    def put_slowly(session: Session, *arguments: Any) -> None:
+        put_values(session, *arguments)
+        if threading.current_thread().name != "MainThread":
+            added.set()
+            assert go_on.wait(30)
+
+    monkeypatch.setattr(rows, "put", put_slowly)
+    writer = threading.Thread(target=lambda: put(other, sibling(3, "020Y", series=1)))
+    writer.start()
+    try:
+        assert added.wait(30)
+        delete(archive, Level.INSTANCE, first.instance)
+        for _ in range(5):
+            query_tag_losses.make_good(archive, "test")
+        assert ages(archive, "010Y", "020Y") == [0, 0]
+    finally:
+        go_on.set()
+        writer.join()
+    made_good(archive)
+    assert ages(archive, "010Y", "020Y") == [0, 1]
+
+
+def test_reconstruction_takes_the_values_anew(by_age: Archive) -> None:
+    first = put(by_age, sibling(0, "010Y"))
+    put(by_age, sibling(1, "020Y"))
+    spoil = Statement(sa.update(t.query_tag_values).values(norm="099Y", value="099Y"))
+    by_age.index.write(lambda session: session.run(spoil))
+    assert ages(by_age, "010Y", "099Y") == [0, 1]
+    reconstruct(by_age, Level.STUDY, first.study)
+    assert ages(by_age, "010Y", "020Y", "099Y") == [1, 0, 0]
+    by_age.index.write(lambda session: session.run(Statement(sa.delete(t.query_tag_values))))
+    reconstruct(by_age, Level.INSTANCE, first.instance)
+    made_good(by_age)
+    assert ages(by_age, "010Y") == [1]
+    assert values(by_age) == 1

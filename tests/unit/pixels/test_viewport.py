@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ithil.pixels.errors import PixelError
-from ithil.pixels.viewport import OutsideOfImage, Viewport, show, turned
+from ithil.pixels.viewport import OutsideOfImage, Viewport, most_pixels, show, size_of, turned
 
 PICTURE = np.arange(8 * 12, dtype=np.uint8).reshape(8, 12)
 
@@ -66,3 +66,22 @@ def test_rotations_are_clockwise_and_come_before_mirrors() -> None:
     small = np.array([[1, 2], [3, 4]], np.uint8)
     assert turned(small, 1, mirrored=False).tolist() == [[3, 1], [4, 2]]
     assert turned(small, 1, mirrored=True).tolist() == [[1, 3], [2, 4]]
+
+
+def test_what_is_only_made_up_is_bounded() -> None:
+    large = np.zeros((5000, 5000), np.uint8)
+    assert show(large, Viewport()).shape == large.shape
+    assert size_of(5000, 5000, Viewport(4999, 4999)) == (4999, 4999)
+    assert size_of(8, 8, Viewport(4096, 4096)) == (4096, 4096)
+    for rows, columns in ((8, 8), (4096, 4096), (5000, 5000)):
+        with pytest.raises(PixelError, match="pixels"):
+            size_of(rows, columns, Viewport(5001, 5001))
+
+
+@pytest.mark.parametrize(
+    "viewport", [Viewport(4096, 4096), Viewport(0, 2048), Viewport(100, 0), Viewport(5, 5, enlarge=False)]
+)
+@pytest.mark.parametrize("shape", [(8, 12), (12, 8), (1, 1), (300, 200)])
+def test_the_most_that_it_can_be(viewport: Viewport, shape: tuple[int, int]) -> None:
+    rows, columns = size_of(*shape, viewport)
+    assert rows * columns <= most_pixels(shape[0] * shape[1], viewport)

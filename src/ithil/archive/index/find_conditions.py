@@ -6,7 +6,7 @@ So searches of the same shape share one statement, and no text of a user ever st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -266,6 +266,3 @@ def glob_pattern(pattern: str, dialect: str) -> str:
 def like_literal(text: str) -> str:
     """Text that stands for itself in a LIKE pattern whose escape character is the backslash."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-Build = Callable[[], sa.ClauseElement]

@@ -23,7 +23,10 @@ from ithil.archive.index.statement import Session, Statement
 _j = t.jobs.c
 _id = _j.id == sa.bindparam("key")
 _mine = sa.and_(_id, _j.state == "Running", _j.owner == sa.bindparam("me"))
-_finished = sa.or_(_j.state == "Success", _j.state == "Failure")
+ENDED = ("Success", "Failure")
+"""The states of jobs that have ended."""
+
+_finished = sa.or_(*(_j.state == state for state in ENDED))
 
 
 def _values(*names: str) -> dict[str, Any]:

@@ -85,6 +85,9 @@ _ADD = Statement(
     sa.insert(t.query_tags).values({name: sa.bindparam(name) for name in (*_NAMES, "created_at")})
 )
 _DELETE = Statement(sa.delete(t.query_tags).where(_q.path == sa.bindparam("path")))
+_SET_OPERATION = Statement(
+    sa.update(t.query_tags).where(_q.key == sa.bindparam("tag")).values(operation=sa.bindparam("job"))
+)
 _SET_READY = Statement(
     sa.update(t.query_tags).where(_q.operation == sa.bindparam("job")).values(status=READY)
 )
@@ -113,7 +116,13 @@ def add(session: Session, tags: Sequence[QueryTag], now: float) -> None:
         values = {"path": tag.name, "private_creator": tag.private_creator, "vr": tag.vr}
         values |= {"status": tag.status, "operation": tag.operation}
         session.run(_ADD, {**values, "level": int(tag.level), "created_at": now})
-    edits.next_number(session, _VERSION)
+    if tags:
+        edits.next_number(session, _VERSION)
+
+
+def set_operation(session: Session, key: int, operation: str) -> None:
+    """Have another job make a declared tag ready."""
+    session.run(_SET_OPERATION, {"tag": key, "job": operation})
 
 
 def delete(session: Session, path: str) -> bool:
@@ -133,12 +142,13 @@ def set_ready(session: Session, operation: str) -> None:
 
 
 def _first(insert: Callable[[Any], Any]) -> Any:
-    names = ("level", "resource", "tag", "position", "norm", "value", "number")
-    statement = insert(t.query_tag_values).values({name: sa.bindparam(name) for name in names})
+    statement = insert(t.query_tag_values).values({name: sa.bindparam(name) for name in _VALUE})
     return statement.on_conflict_do_nothing().returning(_v.resource)
 
 
+_VALUE = ("level", "resource", "tag", "position", "norm", "value", "number", "instance")
 _PUT = Statement(_first(sqlite_insert), postgresql=_first(postgresql_insert))
+_PUT_REST = Statement(sa.insert(t.query_tag_values).values({name: sa.bindparam(name) for name in _VALUE}))
 
 
 def _error(insert: Callable[[Any], Any]) -> Any:
@@ -165,18 +175,26 @@ _PUT_ERROR = Statement(_error(sqlite_insert), postgresql=_error(postgresql_inser
 def put(session: Session, values: Iterable[Value], ids: Sequence[int], now: float) -> None:
     """Keep what an instance has; `ids` are the internal ids of its patient, study, series and of itself.
 
-    A study or series has the values of the first of its instances that has any, and keeps them.
+    A study or series has the values of the first of its instances that has any, for as long as that is there
+    (see `query_tag_losses.py`).
     """
     for value in values:
-        tag = value.tag
+        tag, instance = value.tag, ids[Level.INSTANCE]
         if value.reason:
-            row = {"tag": tag.key, "instance": ids[Level.INSTANCE], "reason": value.reason}
+            row = {"tag": tag.key, "instance": instance, "reason": value.reason}
             session.run(_PUT_ERROR, {**row, "created_at": now})
-        for position, (norm, text, number) in enumerate(value.rows):
-            row = {"level": int(tag.level), "resource": ids[tag.level], "tag": tag.key, "position": position}
-            row |= {"norm": norm, "value": text, "number": number}
-            if session.one(_PUT, row) is None:
-                break  # another instance was first
+        where = {
+            "level": int(tag.level),
+            "resource": ids[tag.level],
+            "tag": tag.key,
+            "instance": instance if tag.level < Level.INSTANCE else None,
+        }
+        kept = [
+            {**where, "position": position, "norm": norm, "value": text, "number": number}
+            for position, (norm, text, number) in enumerate(value.rows)
+        ]
+        if kept and session.one(_PUT, kept[0]) is not None:  # or else another instance was first
+            session.run_many(_PUT_REST, kept[1:])
 
 
 _OF_LEVEL = tuple(
@@ -212,11 +230,15 @@ _FORGET_VALUES = Statement(
     )
 )
 _FORGET_ERRORS = Statement(sa.delete(t.query_tag_errors).where(_x.tag == sa.bindparam("tag")))
+_FORGET_LOSSES = Statement(
+    sa.delete(t.query_tag_losses).where(t.query_tag_losses.c.tag == sa.bindparam("tag"))
+)
 
 
 def forget_values(session: Session, key: int, limit: int) -> int:
     """Delete up to `limit` values of a tag that is not declared any more; gives how many."""
     session.run(_FORGET_ERRORS, {"tag": key})
+    session.run(_FORGET_LOSSES, {"tag": key})
     return session.run(_FORGET_VALUES, {"tag": key, "limit": limit})
 
 
@@ -301,6 +323,8 @@ _SNAPSHOT = sa.func.pg_current_snapshot()
 _XMAX = Statement(sa.select(sa.cast(sa.cast(sa.func.pg_snapshot_xmax(_SNAPSHOT), sa.Text), sa.BigInteger)))
 _XMIN = Statement(sa.select(sa.cast(sa.cast(sa.func.pg_snapshot_xmin(_SNAPSHOT), sa.Text), sa.BigInteger)))
 
+_ME = Statement(sa.select(sa.cast(sa.cast(sa.func.pg_current_xact_id(), sa.Text), sa.BigInteger)))
+
 
 def next_writer(session: Session) -> int:
     """A number that transactions which have written already are below, and those that begin to write are not."""
@@ -308,8 +332,14 @@ def next_writer(session: Session) -> int:
     return int(row[0]) if row else 0
 
 
+def this_writer(session: Session) -> int:
+    """A number that is greater than those of all transactions that have written before this one."""
+    row = session.one(_ME) if session.dialect == "postgresql" else None
+    return int(row[0]) if row else 1
+
+
 def writers_before(session: Session, number: int) -> bool:
-    """Whether some transaction that had written when `next_writer` gave that number is not over yet.
+    """Whether some transaction is not over yet that `next_writer` or `this_writer` had in mind with that number.
 
     SQLite has one writer, so nobody is in the middle of a transaction when another one is committed.
     """

@@ -108,10 +108,10 @@ def metadata_of(session: Session, level: Level, public_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def update_instance(session: Session, instance: int, file_uuid: str, values: dict[str, Any]) -> None:
-    """Write what follows from the tags of an instance, if it still has that file."""
+def update_instance(session: Session, instance: int, file_uuid: str, values: dict[str, Any]) -> bool:
+    """Write what follows from the tags of an instance, if it still has that file; False if not."""
     wanted = {name: values[name] for name in TAG_COLUMNS[Level.INSTANCE]}
-    session.run(_UPDATE[Level.INSTANCE], {**wanted, "row": instance, "uuid": file_uuid})
+    return session.run(_UPDATE[Level.INSTANCE], {**wanted, "row": instance, "uuid": file_uuid}) > 0
 
 
 def update_parent(session: Session, level: Level, public_id: str, values: dict[str, Any]) -> None:

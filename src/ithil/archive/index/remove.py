@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from ithil.archive.index import intake
+from ithil.archive.index import intake, query_tag_losses
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import DELETED, GONE, Entry, record
 from ithil.archive.index.database import Retry
@@ -186,6 +186,7 @@ def _take_hangings(session: Session, level: Level, ids: list[int]) -> list[Remov
             session.run(statement, values)
         if level == Level.INSTANCE:
             session.run(_ERRORS, values)
+            query_tag_losses.lose(session, resource)
     return files
 
 
@@ -288,7 +289,14 @@ _DICOM_FILE = Statement(
 )
 _HANGINGS = tuple(
     Statement(sa.delete(table).where(*_of(table)))
-    for table in (t.attachments, t.metadata, t.labels, t.query_tag_values, t.changes)
+    for table in (
+        t.attachments,
+        t.metadata,
+        t.labels,
+        t.query_tag_values,
+        t.query_tag_losses,
+        t.changes,
+    )
 )
 _ERRORS = Statement(
     sa.delete(t.query_tag_errors).where(t.query_tag_errors.c.instance == sa.bindparam("resource"))

@@ -421,8 +421,22 @@ query_tag_values = sa.Table(
     sa.Column("norm", sa.Text, nullable=False),  # without case and accents
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("number", sa.Float),  # of VRs that are numbers
+    sa.Column("instance", Key),  # of studies and series: whose value it is
     sa.Index("ix_query_tag_values_norm", "tag", "norm"),
     sqlite_with_rowid=False,  # one B-tree instead of two
+)
+
+# Studies and series whose value went with the instance it was of, until one of another instance is found.
+query_tag_losses = sa.Table(
+    "query_tag_losses",
+    schema,
+    sa.Column("level", sa.SmallInteger, primary_key=True),
+    sa.Column("resource", Key, primary_key=True),
+    sa.Column("tag", Key, primary_key=True),
+    sa.Column("after", Key, nullable=False),  # instances up to this one have been looked at
+    sa.Column("writers", sa.BigInteger, nullable=False),  # see index/query_tag_losses.py
+    sa.Column("times", sa.Integer, nullable=False),  # that it was lost
+    sqlite_with_rowid=False,
 )
 
 # Instances whose value of such a tag could not be kept.
@@ -442,6 +456,12 @@ sa.Index(
     query_tag_values.c.number,
     sqlite_where=query_tag_values.c.number.is_not(None),
     postgresql_where=query_tag_values.c.number.is_not(None),
+)
+sa.Index(
+    "ix_query_tag_values_instance",
+    query_tag_values.c.instance,
+    sqlite_where=query_tag_values.c.instance.is_not(None),
+    postgresql_where=query_tag_values.c.instance.is_not(None),
 )
 sa.Index(
     "ix_changes_gone",
@@ -488,18 +508,25 @@ worklist_subscriptions = sa.Table(
     sa.Column("filter", sa.Text, nullable=False, server_default="[]"),  # JSON: pairs of key and value
 )
 
-# What happened to workitems, once for each subscriber, until it is too old; and how far each has read.
+# What happened to workitems, until it is too old; for whom it is; and how far each has read.
 workitem_events = sa.Table(
     "workitem_events",
     schema,
     sa.Column("seq", Key, primary_key=True),
-    sa.Column("aetitle", sa.Text, nullable=False),
     sa.Column("uid", sa.Text, nullable=False),
     sa.Column("kind", sa.SmallInteger, nullable=False),
     sa.Column("content", sa.Text, nullable=False),  # DICOM JSON
     sa.Column("created_at", sa.Float, nullable=False, index=True),
-    sa.Index("ix_workitem_events_aetitle", "aetitle", "seq"),
     sqlite_autoincrement=True,
+)
+
+workitem_recipients = sa.Table(
+    "workitem_recipients",
+    schema,
+    sa.Column("aetitle", sa.Text, primary_key=True),
+    sa.Column(
+        "seq", Key, sa.ForeignKey("workitem_events.seq", ondelete="CASCADE"), primary_key=True, index=True
+    ),
 )
 
 workitem_readers = sa.Table(

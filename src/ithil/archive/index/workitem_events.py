@@ -1,4 +1,7 @@
-"""The rows of subscriptions to workitems, and of the events that subscribers have not read yet."""
+"""The rows of subscriptions to workitems, and of the events that subscribers have not read yet.
+
+An event is one row however many are told of it, and each of them has a row with its number.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Session, Statement
 
-_s, _g, _e, _r, _w = (
+_s, _g, _e, _t, _r, _w = (
     t.workitem_subscriptions.c,
     t.worklist_subscriptions.c,
     t.workitem_events.c,
+    t.workitem_recipients.c,
     t.workitem_readers.c,
     t.workitems.c,
 )
@@ -33,7 +37,7 @@ class WorklistSubscription(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """One event for one subscriber; `content` is DICOM JSON."""
+    """One event; `content` is DICOM JSON."""
 
     seq: int
     uid: str
@@ -92,37 +96,56 @@ _WORKLISTS = Statement(
 )
 _STATES = Statement(
     sa.select(_w.uid, _w.state, _w.readiness)
-    .order_by(_w.changed_at.desc(), _w.uid)
+    .where(_w.uid > sa.bindparam("after"))
+    .order_by(_w.uid)
     .limit(sa.bindparam("limit"))
 )
 
 _EVENT = Statement(
     sa.insert(t.workitem_events).values(
-        {name: sa.bindparam(name) for name in ("aetitle", "uid", "kind", "content", "created_at")}
+        {name: sa.bindparam(name) for name in ("uid", "kind", "content", "created_at")}
     )
 )
 _NEWEST = Statement(sa.select(sa.func.max(_e.seq)))
+_added = _e.seq > sa.bindparam("before")
+_FOR_SUBSCRIBERS = Statement(
+    sa.insert(t.workitem_recipients).from_select(
+        ["aetitle", "seq"],
+        sa.select(_s.aetitle, _e.seq)
+        .select_from(t.workitem_events.join(t.workitem_subscriptions, _s.uid == _e.uid))
+        .where(_added),
+    )
+)
+_FOR_ONE = Statement(
+    sa.insert(t.workitem_recipients).from_select(
+        ["aetitle", "seq"], sa.select(sa.bindparam("title", type_=sa.Text), _e.seq).where(_added)
+    )
+)
 _FOLLOWING = Statement(
     sa.select(_e.seq, _e.uid, _e.kind, _e.content)
-    .where(_e.aetitle == sa.bindparam("title"), _e.seq > sa.bindparam("since"))
-    .order_by(_e.seq)
+    .select_from(t.workitem_recipients.join(t.workitem_events, _t.seq == _e.seq))
+    .where(_t.aetitle == sa.bindparam("title"), _t.seq > sa.bindparam("since"))
+    .order_by(_t.seq)
     .limit(sa.bindparam("limit"))
 )
 _READ_UNTIL = Statement(sa.select(_r.seq).where(_r.aetitle == sa.bindparam("title")))
-_FORGET_READ = Statement(
-    sa.delete(t.workitem_events).where(_e.aetitle == sa.bindparam("title"), _e.seq <= sa.bindparam("until"))
+_FORGET_SURPLUS = Statement(
+    sa.delete(t.workitem_recipients).where(
+        _t.aetitle == sa.bindparam("title"), _t.seq <= sa.bindparam("until")
+    )
 )
 _SURPLUS = Statement(
-    sa.select(_e.seq)
-    .where(_e.aetitle == sa.bindparam("title"))
-    .order_by(_e.seq.desc())
+    sa.select(_t.seq)
+    .where(_t.aetitle == sa.bindparam("title"))
+    .order_by(_t.seq.desc())
     .offset(sa.bindparam("keep"))
     .limit(1)
 )
-_TITLES = Statement(sa.select(_e.aetitle).distinct())
+_TITLES = Statement(sa.select(_t.aetitle).distinct())
 _SPAN = Statement(sa.select(sa.func.max(_e.seq) - sa.func.min(_e.seq), sa.func.min(_e.created_at)))
 _FORGET_OLD = Statement(sa.delete(t.workitem_events).where(_e.created_at < sa.bindparam("before")))
-_FORGET_READERS = Statement(sa.delete(t.workitem_readers).where(_r.aetitle.not_in(sa.select(_e.aetitle))))
+_FORGET_UNTOLD = Statement(sa.delete(t.workitem_events).where(~sa.exists().where(_t.seq == _e.seq)))
+_FORGET_READERS = Statement(sa.delete(t.workitem_readers).where(~sa.exists().where(_t.aetitle == _r.aetitle)))
 
 
 def _advance(insert: Insert) -> Any:
@@ -178,20 +201,26 @@ def worklist_subscriptions(session: Session, limit: int) -> list[WorklistSubscri
     return [WorklistSubscription(row[0], bool(row[1]), bool(row[2]), row[3]) for row in rows]
 
 
-def states(session: Session, limit: int) -> list[tuple[str, str, str]]:
-    """UID, state and readiness of workitems, those that changed last first."""
-    return [(row[0], row[1], row[2]) for row in session.all(_STATES, {"limit": limit})]
+def states(session: Session, after: str, limit: int) -> list[tuple[str, str, str]]:
+    """UID, state and readiness of workitems in the order of their UIDs, from the one after `after` on."""
+    return [(row[0], row[1], row[2]) for row in session.all(_STATES, {"after": after, "limit": limit})]
 
 
-def record(session: Session, events: Sequence[tuple[str, str, int, str]], now: float) -> None:
-    """Add events: (title of the subscriber, UID of the workitem, kind, content). To be called last."""
+def record(session: Session, events: Sequence[tuple[str, int, str]], now: float, aetitle: str = "") -> None:
+    """Add events, each the UID of a workitem, a kind and the content, for `aetitle` or all who are subscribed.
+
+    To be called last, in a transaction that has the lock of workitems: events with greater numbers than there
+    were are its own.
+    """
+    before = newest(session)
     session.run_many(
         _EVENT,
-        [
-            {"aetitle": aetitle, "uid": uid, "kind": kind, "content": content, "created_at": now}
-            for aetitle, uid, kind, content in events
-        ],
+        [{"uid": uid, "kind": kind, "content": content, "created_at": now} for uid, kind, content in events],
     )
+    if aetitle:
+        session.run(_FOR_ONE, {"title": aetitle, "before": before})
+    else:
+        session.run(_FOR_SUBSCRIBERS, {"before": before})
 
 
 def newest(session: Session) -> int:
@@ -229,5 +258,6 @@ def forget(session: Session, before: float, keep: int) -> None:
     for row in session.all(_TITLES):
         surplus = session.one(_SURPLUS, {"title": row[0], "keep": keep})
         if surplus is not None:
-            session.run(_FORGET_READ, {"title": row[0], "until": surplus[0]})
+            session.run(_FORGET_SURPLUS, {"title": row[0], "until": surplus[0]})
+    session.run(_FORGET_UNTOLD)
     session.run(_FORGET_READERS)

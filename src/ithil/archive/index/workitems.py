@@ -33,6 +33,9 @@ class WorkitemRow(NamedTuple):
     content: bytes
 
 
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of the contents of a page of more than one workitem, so that a page never takes much memory."""
+
 FILTERS = ("state", "patient_id_norm", "study_instance_uid")
 """The columns that a search can narrow down by."""
 
@@ -86,10 +89,17 @@ def read(session: Session, uid: str) -> WorkitemRow | None:
 
 
 def page(session: Session, filters: dict[str, str], after: tuple[str, str], limit: int) -> list[WorkitemRow]:
-    """Workitems by start and UID, from the one after `after` on; `filters` are values of `FILTERS`."""
-    statement = _page(tuple(sorted(filters)))
-    parameters = {**filters, "after_start": after[0], "after_uid": after[1], "limit": limit}
-    return [_row(row) for row in session.all(statement, parameters)]
+    """Workitems by start and UID, from the one after `after` on; `filters` are values of `FILTERS`.
+
+    There are `limit` of them or what `PAGE_BYTES` hold, whichever is less; [] only after the last one.
+    """
+    parameters = {**filters, "after_start": after[0], "after_uid": after[1]}
+    return _bounded(session, _page(tuple(sorted(filters))), parameters, limit)
+
+
+def page_by_uid(session: Session, after: str, limit: int) -> list[WorkitemRow]:
+    """The same by UID, an order that no change of a workitem changes."""
+    return _bounded(session, _PAGE_BY_UID, {"after": after}, limit)
 
 
 def old(session: Session, before: float, locked_before: float, limit: int) -> list[str]:
@@ -105,13 +115,38 @@ def delete(session: Session, uids: Sequence[str]) -> None:
     session.run_many(_DELETE_SUBSCRIPTIONS, keys)
 
 
+_Pages = tuple[Statement, Statement]
+"""The sizes of what is on a page, and its rows."""
+
+
+def _pages(condition: sa.ColumnElement[bool], *order: sa.ColumnElement[str]) -> _Pages:
+    sizes = sa.select(sa.func.length(_w.content)).where(condition)
+    rows = sa.select(*(_w[name] for name in _NAMES)).where(condition)
+    limit: sa.BindParameter[int] = sa.bindparam("limit")
+    return Statement(sizes.order_by(*order).limit(limit)), Statement(rows.order_by(*order).limit(limit))
+
+
+_PAGE_BY_UID = _pages(_w.uid > sa.bindparam("after"), _w.uid)
+
+
 @lru_cache(maxsize=8)
-def _page(filters: tuple[str, ...]) -> Statement:
+def _page(filters: tuple[str, ...]) -> _Pages:
     later = sa.tuple_(_w.start, _w.uid) > sa.tuple_(sa.bindparam("after_start"), sa.bindparam("after_uid"))
-    query = sa.select(*(_w[name] for name in _NAMES)).where(later)
-    for name in filters:
-        query = query.where(_w[name] == sa.bindparam(name))
-    return Statement(query.order_by(_w.start, _w.uid).limit(sa.bindparam("limit")))
+    wanted = [_w[name] == sa.bindparam(name) for name in filters]
+    return _pages(sa.and_(later, *wanted), _w.start, _w.uid)
+
+
+def _bounded(session: Session, pages: _Pages, parameters: dict[str, str], limit: int) -> list[WorkitemRow]:
+    sizes, rows = pages
+    count, total = 0, 0
+    for (size,) in session.all(sizes, {**parameters, "limit": limit}):
+        total += size
+        if count and total > PAGE_BYTES:
+            break
+        count += 1
+    if not count:
+        return []
+    return [_row(row) for row in session.all(rows, {**parameters, "limit": count})]
 
 
 def _row(row: Row) -> WorkitemRow:

@@ -7,6 +7,7 @@ that is done twice changes nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 from ithil import error_codes as codes
 from ithil.archive import clock, query_tags
 from ithil.archive.archive import Archive
-from ithil.archive.errors import ReadOnly
+from ithil.archive.errors import IndexUnavailable, ReadOnly, StorageUnavailable
 from ithil.archive.index import jobs as job_rows
 from ithil.archive.index import query_tags as rows
 from ithil.archive.index.query_tags import QueryTag
@@ -25,16 +26,22 @@ from ithil.error_codes import CodedError
 from ithil.jobs import notices, queue
 from ithil.jobs.kind import Task
 
+log = logging.getLogger(__name__)
+
 INDEX = "IndexQueryTags"
 FORGET = "ForgetQueryTag"
 
 BATCH = 100  # instances a transaction
 _FORGET_BATCH = 5000  # values a transaction
 _PATIENCE = 0.05  # seconds between two looks whether older transactions are over
+_PAUSE = 1.0  # seconds until a batch is tried again whose files or rows could not be reached
+_PAUSES = 600  # how often in a row, before the job is a failure
 
 
 def declare(archive: Archive, tags: Sequence[QueryTag]) -> str:
     """Declare tags and have what is stored looked at; gives the id of that job, which is durable then.
+
+    A tag whose job has ended before it was ready is looked for anew.
 
     Raises CodedError (duplicate, bad request), ReadOnly, IndexUnavailable; nothing is declared then.
     """
@@ -89,18 +96,34 @@ class IndexQueryTagsKind:
                 kept["Total"] = rows.count_instances(session)
             kept["After"] = kept["Done"] = 0
             task.save(0.0, now=True)
-        while True:
-            with archive.index.read() as session:
-                tags = [tag for tag in rows.all_tags(session) if tag.operation == task.id]
-                page = rows.page(session, kept["After"], kept["Last"], BATCH)
-            if not page or not tags:
-                break
-            self._keep(archive, tags, page)
-            kept["After"] = page[-1][3]
-            kept["Done"] += len(page)
+        while self._batch_patiently(task):
             task.content["InstancesCount"] = kept["Done"]
             task.save(min(kept["Done"] / max(kept["Total"], 1), 0.99))
         archive.index.write(lambda session: rows.set_ready(session, task.id))
+
+    def _batch_patiently(self, task: Task) -> bool:
+        """Look at a batch; a storage or a database that is away for minutes does not end the whole walk."""
+        for _ in range(_PAUSES):
+            try:
+                return self._batch(task)
+            except (StorageUnavailable, IndexUnavailable) as error:
+                log.warning("Query tags are not indexed at the moment: %s", error)
+            time.sleep(_PAUSE)
+            task.save(min(task.checkpoint["Done"] / max(task.checkpoint["Total"], 1), 0.99))
+        return self._batch(task)
+
+    def _batch(self, task: Task) -> bool:
+        """Look at a batch; False if nothing is left to be done."""
+        archive, kept = task.archive, task.checkpoint
+        with archive.index.read() as session:
+            tags = [tag for tag in rows.all_tags(session) if tag.operation == task.id]
+            page = rows.page(session, kept["After"], kept["Last"], BATCH)
+        if not page or not tags:
+            return False
+        self._keep(archive, tags, page)
+        kept["After"] = page[-1][3]
+        kept["Done"] += len(page)
+        return True
 
     def _wait_for_older_transactions(self, task: Task) -> None:
         """Until nobody can still add an instance that knows nothing of the declaration."""

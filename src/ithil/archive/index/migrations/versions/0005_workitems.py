@@ -52,7 +52,6 @@ def upgrade() -> None:
     op.create_table(
         "workitem_events",
         sa.Column("seq", _KEY, nullable=False),
-        sa.Column("aetitle", sa.Text(), nullable=False),
         sa.Column("uid", sa.Text(), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
@@ -60,8 +59,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_workitem_events")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_workitem_events_aetitle", "workitem_events", ["aetitle", "seq"])
     op.create_index("ix_workitem_events_created_at", "workitem_events", ["created_at"])
+    op.create_table(
+        "workitem_recipients",
+        sa.Column("aetitle", sa.Text(), nullable=False),
+        sa.Column("seq", _KEY, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["seq"],
+            ["workitem_events.seq"],
+            name=op.f("fk_workitem_recipients_seq"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("aetitle", "seq", name=op.f("pk_workitem_recipients")),
+    )
+    op.create_index("ix_workitem_recipients_seq", "workitem_recipients", ["seq"])
     op.create_table(
         "workitem_readers",
         sa.Column("aetitle", sa.Text(), nullable=False),

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("norm", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("number", sa.Float(), nullable=True),
+        sa.Column("instance", _KEY, nullable=True),
         sa.PrimaryKeyConstraint("level", "resource", "tag", "position", name=op.f("pk_query_tag_values")),
         sqlite_with_rowid=False,
     )
@@ -45,6 +46,26 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=has_number,
         postgresql_where=has_number,
+    )
+    has_instance = sa.text("instance IS NOT NULL")
+    op.create_index(
+        "ix_query_tag_values_instance",
+        "query_tag_values",
+        ["instance"],
+        unique=False,
+        sqlite_where=has_instance,
+        postgresql_where=has_instance,
+    )
+    op.create_table(
+        "query_tag_losses",
+        sa.Column("level", sa.SmallInteger(), nullable=False),
+        sa.Column("resource", _KEY, nullable=False),
+        sa.Column("tag", _KEY, nullable=False),
+        sa.Column("after", _KEY, nullable=False),
+        sa.Column("writers", sa.BigInteger(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "resource", "tag", name=op.f("pk_query_tag_losses")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "query_tag_errors",
