@@ -10,18 +10,21 @@ from ithil.error_codes import CodedError
 MOST_NUMBERS = 1000
 """Frames in one request; the same one may be asked for again and again, so the image does not bound them."""
 
-_NUMBER = re.compile(r" *[0-9]{1,9} *\Z")
+_NUMBER = re.compile(r" *-?[0-9]{1,9} *\Z")
 
 
 def frame_numbers(text: str) -> list[int]:
     """The numbers of a list as they stand there: from 1 on, in any order, maybe with blanks around them.
 
-    Raises CodedError (400) for anything else, and for more than `MOST_NUMBERS`.
+    Raises CodedError (400) for anything else, and for more than `MOST_NUMBERS`; with Orthanc's codes for what
+    is no number and for what is less than 1.
     """
     parts = text.split(",", MOST_NUMBERS)
-    if len(parts) > MOST_NUMBERS or not all(_NUMBER.match(part) and int(part) > 0 for part in parts):
-        raise CodedError(
-            codes.BAD_REQUEST,
-            f"The frames of a list are numbers from 1 on, at most {MOST_NUMBERS}, separated by commas",
-        )
-    return [int(part) for part in parts]
+    if len(parts) > MOST_NUMBERS:
+        raise CodedError(codes.BAD_REQUEST, f"A list has {MOST_NUMBERS} frames at most")
+    if not all(map(_NUMBER.match, parts)):
+        raise CodedError(codes.BAD_FILE_FORMAT, "The frames must be numbers from 1, between commas")
+    numbers = list(map(int, parts))
+    if min(numbers) < 1:
+        raise CodedError(codes.PARAMETER_OUT_OF_RANGE, "The frames are numbered from 1")
+    return numbers
