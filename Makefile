@@ -36,8 +36,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 system-packages:
 	@tests/system-packages
 
+# One more than there are cores, since a test often waits for a server to start.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 test: setup-test lint ## Install what the tests need (Debian packages too, as root) and run them all
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: setup-test ## Style, types and the direction of imports
 	$(BIN)/ruff check .

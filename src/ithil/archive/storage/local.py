@@ -201,9 +201,13 @@ class LocalStorage:
         """Where the file of a UUID lies."""
         return f"{self._base}/{uuid[:2]}/{uuid[2:4]}/{uuid}"
 
-    def writer(self) -> LocalWriter:
+    def new_uuid(self) -> str:
+        """A UUID that no file has, for those who write down where a file will be before they begin it."""
+        return self._names.draw()
+
+    def writer(self, uuid: str | None = None) -> LocalWriter:
         """Begin a new file under a new UUID. Raises StorageFull, StorageUnavailable."""
-        return LocalWriter(self, self._names.draw())
+        return LocalWriter(self, uuid or self.new_uuid())
 
     def create(self, path: str) -> int:
         """Open a new file, making its folders where needed; gives the file descriptor."""

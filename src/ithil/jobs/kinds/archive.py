@@ -70,10 +70,11 @@ class ArchiveKind:
         selection = select(archive, task.arguments["Resources"], lenient=True)
         total = totals(archive, selection)
         task.content.update(_counts(total), **_sizes("ArchiveSize", 0))
-        writer = archive.storage.writer()
+        # Written down before there is a file, so that a process that dies in between leaves none behind.
+        uuid = task.checkpoint["File"] = archive.storage.new_uuid()
+        task.save(0.0, now=True)
+        writer = archive.storage.writer(uuid)
         try:
-            task.checkpoint["File"] = writer.uuid
-            task.save(0.0, now=True)
             self._write(task, writer, Export(archive, selection, Wish(**task.arguments["Wish"])), total)
             writer.finish()
             filename = task.arguments["Filename"] or FILENAME
