@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from ithil.archive import retrieve
 from ithil.archive.archive import Archive
+from ithil.archive.headers import PIXEL_DATA_HEADER, limits
 from ithil.archive.index import tables as t
 from ithil.archive.index.read import DICOM_FILE_COLUMNS
 from ithil.archive.index.statement import Statement
 from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.archive.shared_cache import MemoryGate, SharedCache
 from ithil.dicom import dataset
-from ithil.dicom.encoding import ScanLimits
 from ithil.dicom.errors import DicomError
 from ithil.dicom.frames import FrameIndex, frame_index
 from ithil.dicom.scan import PIXEL_DATA_TAGS, scan
@@ -38,7 +38,6 @@ T = TypeVar("T")
 MEGABYTE = 1024 * 1024
 DECODING_PATIENCE = 60.0  # seconds
 _COPIES = 4  # of a frame, in memory while it is decoded and shown
-_ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
 _LARGEST_INDEX_READ = 256 * MEGABYTE
 
 _INSTANCE = Statement(
@@ -219,12 +218,12 @@ def _look(
     """Read the header of a file and find its frames."""
     if offset is None:
         return _look_inside(archive, file, syntax_uid)
-    end = min(offset + _ELEMENT_HEADER, file.uncompressed_size)
+    end = min(offset + PIXEL_DATA_HEADER, file.uncompressed_size)
     start = retrieve.read(archive, file, 0, end)
-    found = scan(start, frozenset(), limits=_limits(archive), total_size=file.uncompressed_size)
+    found = scan(start, frozenset(), limits=limits(archive), total_size=file.uncompressed_size)
     if found.pixel_data_offset != offset or found.pixel_data_tag is None or found.pixel_value_offset is None:
         raise PixelError("The pixel data is not where the index says")
-    parsed = dataset.parse(start[:offset], limits=_limits(archive))
+    parsed = dataset.parse(start[:offset], limits=limits(archive))
     description = describe(parsed, pixel_tag=found.pixel_data_tag, pixel_vr=found.pixel_data_vr)
     if found.pixel_value_length is not None:
         frames = _native(description, found.pixel_value_offset, found.pixel_value_length)
@@ -232,7 +231,7 @@ def _look(
         frames = FrameIndex.from_bytes(index)
     elif file.uncompressed_size <= _LARGEST_INDEX_READ:
         content = retrieve.read(archive, file)
-        frames = frame_index(content, scan(content, frozenset(), limits=_limits(archive)))
+        frames = frame_index(content, scan(content, frozenset(), limits=limits(archive)))
     else:
         raise PixelError("The index does not know the frames of this file")
     return StoredPixels(file, description, frames)
@@ -242,11 +241,11 @@ def _look_inside(archive: Archive, file: Attachment, syntax_uid: str) -> StoredP
     """The pixel data of a deflated data set, which only inflating the whole of it gives."""
     if not transfer_syntax(syntax_uid).deflated:
         raise UnsupportedPixels("The instance has no pixel data")
-    limits = _limits(archive)
-    if file.uncompressed_size > limits.maximum_inflated:
+    bounds = limits(archive)
+    if file.uncompressed_size > bounds.maximum_inflated:
         raise PixelError("The deflated data set is too large")
-    with room_for(archive, limits.maximum_inflated):
-        parsed = dataset.parse(retrieve.read(archive, file), stop_at_pixel_data=False, limits=limits)
+    with room_for(archive, bounds.maximum_inflated):
+        parsed = dataset.parse(retrieve.read(archive, file), stop_at_pixel_data=False, limits=bounds)
     element = next((e for e in parsed.elements if e.tag in PIXEL_DATA_TAGS), None)
     if element is None:
         raise UnsupportedPixels("The instance has no pixel data")
@@ -263,10 +262,3 @@ def _native(description: PixelDescription, start: int, length: int) -> FrameInde
     if bits % 8:
         return FrameIndex(count, start, bits // 8, bits)
     return FrameIndex(count, start, min(bits // 8, length))
-
-
-def _limits(archive: Archive) -> ScanLimits:
-    settings = archive.settings.ithil
-    return ScanLimits(
-        maximum_depth=settings.maximum_sequence_depth, maximum_elements=settings.maximum_elements
-    )

@@ -34,7 +34,7 @@ LARGEST_READ = retrieve.PIECE
 UNREADABLE = (FileMissing, FileCorrupted, DicomError)
 """What is raised for the file of one instance, which says nothing about the next one."""
 
-_ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
+PIXEL_DATA_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
 
 
 def limits(archive: Archive) -> ScanLimits:
@@ -61,7 +61,7 @@ def start_of_file(archive: Archive, file: Attachment, pixel_data_offset: int | N
     Raises FileMissing, FileCorrupted, StorageUnavailable.
     """
     if pixel_data_offset is not None:
-        return retrieve.read(archive, file, 0, pixel_data_offset + _ELEMENT_HEADER)
+        return retrieve.read(archive, file, 0, pixel_data_offset + PIXEL_DATA_HEADER)
     if file.uncompressed_size <= LARGEST_READ:
         return retrieve.read(archive, file)
     return mapped(archive, file)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ithil.archive import frames, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.frames import StoredPixels
-from ithil.archive.headers import limits
+from ithil.archive.headers import PIXEL_DATA_HEADER, limits
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Statement
 from ithil.archive.model import Attachment
@@ -31,8 +31,6 @@ from ithil.pixels.decode import GE_BIG_ENDIAN_PIXELS
 from ithil.pixels.errors import PixelError, UnsupportedPixels
 from ithil.pixels.frame_bytes import read_frame
 from ithil.pixels.syntaxes import is_video
-
-_ELEMENT_HEADER = 16  # bytes, enough for the header of the pixel data in every syntax
 
 _FRAME_INDEX = Statement(
     sa.select(t.instances.c.frame_index).where(t.instances.c.public_id == sa.bindparam("public_id"))
@@ -190,7 +188,7 @@ def _one_of_video(index: FrameIndex, syntax: str) -> FrameIndex:
 
 def _native(archive: Archive, found: Located, offset: int) -> FrameIndex | None:
     """Native frames that are parts of the file as they are; None where that takes a closer look."""
-    end = min(offset + _ELEMENT_HEADER, found.file.uncompressed_size)
+    end = min(offset + PIXEL_DATA_HEADER, found.file.uncompressed_size)
     walked = scan(
         _read(archive, found.file, 0, end),
         frozenset(),

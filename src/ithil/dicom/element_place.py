@@ -17,7 +17,7 @@ from ithil.dicom.encoding import (
     Buffer,
     NeedMoreData,
     ScanLimits,
-    odd_header,
+    element_header,
     skip_undefined,
 )
 from ithil.dicom.errors import DicomError
@@ -65,18 +65,7 @@ def place_from(
         for _ in range(limits.maximum_elements):
             if position >= total:
                 return None
-            vr = 0
-            if implicit:
-                key, length = order.implicit(buffer, position)
-                value = position + 8
-            else:
-                key, vr, length = order.header(buffer, position)
-                if vr in order.short:
-                    value = position + 8
-                elif vr in order.long:
-                    length, value = order.u32(buffer, position + 8)[0], position + 12
-                else:
-                    value, length = odd_header(buffer, position, total, order)
+            key, vr, value, length = element_header(buffer, position, total, implicit, order)
             found = order.key(key)
             if found == tag:
                 if length == UNDEFINED or value + length > total:

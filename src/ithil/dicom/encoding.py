@@ -124,6 +124,26 @@ def odd_header(buffer: Buffer, position: int, end: int, order: Order) -> tuple[i
     return position + 8, length
 
 
+def element_header(
+    buffer: Buffer, position: int, end: int, implicit: bool, order: Order
+) -> tuple[int, int, int, int]:
+    """Tag and VR as `order` reads them, offset of the value, and its length; an implicit VR is 0.
+
+    For walks that are not on the way of every instance; those have the same written out. Raises struct.error
+    if the buffer ends before the value.
+    """
+    if implicit:
+        key, length = order.implicit(buffer, position)
+        return key, 0, position + 8, length
+    key, vr, length = order.header(buffer, position)
+    if vr in order.short:
+        return key, vr, position + 8, length
+    if vr in order.long:
+        return key, vr, position + 12, order.u32(buffer, position + 8)[0]
+    value, length = odd_header(buffer, position, end, order)
+    return key, vr, value, length
+
+
 def skip_undefined(
     buffer: Buffer, position: int, end: int, implicit: bool, order: Order, limits: ScanLimits
 ) -> int:

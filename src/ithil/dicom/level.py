@@ -36,12 +36,6 @@ class Level(IntEnum):
         """The level below, or None for an instance."""
         return Level(self + 1) if self < Level.INSTANCE else None
 
-    @classmethod
-    def from_plural(cls, name: str) -> Level:
-        """The level whose path segment is `name`; raises KeyError for any other word."""
-        return _BY_PLURAL[name]
-
 
 _SINGULAR = ("Patient", "Study", "Series", "Instance")
 _PLURAL = ("patients", "studies", "series", "instances")
-_BY_PLURAL = {name: Level(number) for number, name in enumerate(_PLURAL)}

@@ -27,7 +27,7 @@ from ithil.dicomweb.negotiation import media_type_of, not_acceptable
 from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
-from ithil.http.accept import MediaRange, accepted
+from ithil.http.accept import accepted, unwrapped
 from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
@@ -117,10 +117,10 @@ def _form(request: Request, value: BulkValue) -> tuple[bool, str]:
     own = media_type_of(value.transfer_syntax) if value.transfer_syntax else value.media_type
     single = len(value.parts) < 2
     for one in accepted(request):
-        if one.media_type == "multipart/related":
-            inner = MediaRange(one.parameters.get("type", "").lower() or "*/*", {})
-            offers = (OCTET_STREAM, own) if inner.media_type == "*/*" else (own, OCTET_STREAM)
-            taken = next((offer for offer in offers if inner.takes(offer)), None)
+        in_parts, wanted = unwrapped(one)
+        if in_parts:
+            offers = (OCTET_STREAM, own) if wanted.media_type == "*/*" else (own, OCTET_STREAM)
+            taken = next((offer for offer in offers if wanted.takes(offer)), None)
             if taken is not None:
                 return True, taken + syntax
             continue
@@ -134,15 +134,8 @@ def _form(request: Request, value: BulkValue) -> tuple[bool, str]:
 
 def get_all(request: Request) -> Answer:
     """`GET .../bulkdata` of a study, series or instance. Raises CodedError (unknown, not acceptable)."""
-    takes = any(
-        one.media_type == "*/*"
-        or (
-            one.media_type == "multipart/related"
-            and one.parameters.get("type", "*/*").lower() in (OCTET_STREAM, "*/*", "")
-        )
-        for one in accepted(request)
-    )
-    if not takes:
+    wishes = [(one.media_type, *unwrapped(one)) for one in accepted(request)]
+    if not any(kind == "*/*" or (in_parts and one.takes(OCTET_STREAM)) for kind, in_parts, one in wishes):
         raise not_acceptable([f'multipart/related; type="{OCTET_STREAM}"'])
     archive, names = request.context.archive, request.arguments
     uid_names = [names[name] for name in ("study", "series", "instance") if name in names]

@@ -31,7 +31,7 @@ from ithil.dicomweb.negotiation import not_acceptable
 from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
-from ithil.http.accept import MediaRange, accepted
+from ithil.http.accept import MediaRange, accepted, takes_gzip, unwrapped
 from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
@@ -276,23 +276,6 @@ def wanted(request: Request) -> str:
 
 def _given(one: MediaRange) -> str | None:
     """What an entry of `Accept` gets, None if it is nothing that there is."""
-    if one.media_type == "multipart/related":
-        inner = one.parameters.get("type", "").lower()
-        return DICOM_XML if inner in (DICOM_XML, "", "*/*") else DICOM_JSON if inner == DICOM_JSON else None
-    return next((offer for offer in (DICOM_JSON, JSON, DICOM_XML) if one.takes(offer)), None)
-
-
-def takes_gzip(request: Request) -> bool:
-    """Whether the client takes answers with Content-Encoding gzip (RFC 9110 12.5.3)."""
-    return "gzip" in _codings(request.headers.get("accept-encoding", "")[:1024])
-
-
-def _codings(header: str) -> set[str]:
-    """The names in Accept-Encoding, without those that are refused."""
-    found: set[str] = set()
-    for entry in header.split(","):
-        name, _, parameter = entry.partition(";")
-        quality = parameter.strip().lower().removeprefix("q=").strip()
-        if not quality or quality.strip("0.") or not quality.replace(".", "").isdigit():
-            found.add(name.strip().lower().removeprefix("x-"))
-    return found
+    in_parts, wanted = unwrapped(one)
+    offers = (DICOM_XML, DICOM_JSON) if in_parts else (DICOM_JSON, JSON, DICOM_XML)
+    return next((offer for offer in offers if wanted.takes(offer)), None)

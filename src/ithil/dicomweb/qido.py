@@ -28,7 +28,7 @@ from ithil.dicomweb.qido_answer import Answers
 from ithil.dicomweb.qido_attributes import everything, shown
 from ithil.dicomweb.qido_query import Search
 from ithil.error_codes import CodedError
-from ithil.http.accept import accepted
+from ithil.http.accept import accepted, unwrapped
 from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
@@ -106,9 +106,9 @@ def _form(request: Request) -> tuple[str, bool]:
     Viewers send all kinds of types to all kinds of resources, so who asks for none of ours gets JSON.
     """
     for one in accepted(request):
-        if one.media_type == "multipart/related":
-            wanted = one.parameters.get("type", XML).lower()
-            if wanted in (XML, "*/*"):
+        in_parts, wanted = unwrapped(one)
+        if in_parts:
+            if wanted.takes(XML):
                 return XML, True
             continue
         for form in (JSON, XML, CSV):

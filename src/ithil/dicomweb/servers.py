@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
-import orjson
-
 from ithil import error_codes as codes
 from ithil.archive import exports
 from ithil.archive.remotes import DICOMWEB_SERVERS
@@ -164,7 +162,11 @@ def list_operations(request: Request) -> Answer:
 
 def put_server(request: Request) -> Answer:
     """`PUT /servers/{server}`."""
-    DICOMWEB_SERVERS.put(request.context.archive, request.arguments["server"], _json(request))
+    DICOMWEB_SERVERS.put(
+        request.context.archive,
+        request.arguments["server"],
+        json_body.parse(request.body, codes.BAD_FILE_FORMAT),
+    )
     return answers.done()
 
 
@@ -326,15 +328,8 @@ def _attribute(tag: str, element: Any) -> dict[str, Any]:
     return shown
 
 
-def _json(request: Request) -> Any:
-    try:
-        return orjson.loads(request.body)
-    except ValueError as error:
-        raise _bad("The body must be JSON") from error
-
-
 def _body(request: Request) -> dict[str, Any]:
-    value = _json(request)
+    value = json_body.parse(request.body, codes.BAD_FILE_FORMAT)
     if not isinstance(value, dict):
         raise _bad("The body must be a JSON object")
     return value

@@ -72,6 +72,12 @@ def unwrapped(one: MediaRange) -> tuple[bool, MediaRange]:
     return True, MediaRange(inside.media_type, {**inside.parameters, **outside}, one.quality)
 
 
+def takes_gzip(request: Request) -> bool:
+    """Whether the client takes answers with Content-Encoding gzip (RFC 9110 12.5.3)."""
+    codings = parse_accept(request.headers.get("accept-encoding", ""))
+    return any(one.media_type in ("gzip", "x-gzip") for one in codings)
+
+
 def _split(text: str, separator: str) -> list[str]:
     """The parts between separators that stand outside of quotes."""
     parts = [""]

@@ -18,12 +18,12 @@ from ithil.http.request import Request
 Object = dict[str, Any]
 
 
-def parse(body: bytes) -> Any:
-    """The JSON value of a body. Raises CodedError (bad request) for what is no JSON."""
+def parse(body: bytes, code: int = codes.BAD_REQUEST) -> Any:
+    """The JSON value of a body. Raises CodedError with `code` for what is no JSON."""
     try:
         return orjson.loads(body)
     except ValueError as error:
-        raise CodedError(codes.BAD_REQUEST, "The body must be JSON") from error
+        raise CodedError(code, "The body must be JSON") from error
 
 
 def json_object(request: Request, *, empty: bool = False) -> Object:

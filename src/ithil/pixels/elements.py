@@ -20,7 +20,7 @@ from ithil.dicom.encoding import (
     LONG_VRS,
     UNDEFINED,
     Buffer,
-    odd_header,
+    element_header,
     skip_undefined,
 )
 from ithil.dicom.errors import DicomError
@@ -61,18 +61,7 @@ def spans(buffer: Buffer, position: int, end: int, encoding: Encoding) -> list[t
             if len(found) >= DEFAULT_LIMITS.maximum_elements:
                 raise DicomError("too many elements")
             start = position
-            vr = 0
-            if encoding.implicit:
-                key, length = order.implicit(buffer, position)
-                value = position + 8
-            else:
-                key, vr, length = order.header(buffer, position)
-                if vr in order.short:
-                    value = position + 8
-                elif vr in order.long:
-                    length, value = order.u32(buffer, position + 8)[0], position + 12
-                else:
-                    value, length = odd_header(buffer, position, end, order)
+            key, vr, value, length = element_header(buffer, position, end, encoding.implicit, order)
             if length == UNDEFINED:
                 implicit = encoding.implicit or vr == order.un
                 position = skip_undefined(buffer, value, end, implicit, order, DEFAULT_LIMITS)

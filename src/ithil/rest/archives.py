@@ -96,7 +96,7 @@ def post_one(level: Level, kind: _Kind) -> Handler:
 
     def handle(request: Request) -> Result:
         public_id = request.arguments["id"]
-        body = _body(request) if request.body.strip() else {}
+        body = json_body.parse(request.body, codes.BAD_FILE_FORMAT) if request.body.strip() else {}
         # As in Orthanc, a body that is no object has no fields, since the resource is in the path anyway.
         fields = body if isinstance(body, dict) else {}
         return _answer(request, kind, fields, [public_id], level, f"{public_id}.zip")
@@ -123,7 +123,7 @@ def post_many(kind: _Kind) -> Handler:
     """`POST /tools/create-archive` and its relatives; the body is an array of identifiers or an object."""
 
     def handle(request: Request) -> Result:
-        body = _body(request)
+        body = json_body.parse(request.body, codes.BAD_FILE_FORMAT)
         fields: dict[str, Any] = body if isinstance(body, dict) else {"Resources": body}
         resources = fields.get("Resources")
         if not isinstance(resources, list) or not all(isinstance(each, str) for each in resources):
@@ -134,13 +134,6 @@ def post_many(kind: _Kind) -> Handler:
         return _answer(request, kind, fields, resources, None, DEFAULT_FILENAME)
 
     return handle
-
-
-def _body(request: Request) -> Any:
-    try:
-        return json_body.parse(request.body)
-    except CodedError as error:
-        raise CodedError(codes.BAD_FILE_FORMAT, "The body must be JSON") from error
 
 
 def _answer(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-import orjson
-
 from ithil import error_codes as codes
 from ithil.archive import exports, transcoding
 from ithil.archive.remotes import PEERS
@@ -96,10 +94,7 @@ def list_operations(request: Request) -> Answer:
 
 def put_peer(request: Request) -> Answer:
     """`PUT /peers/{id}`."""
-    try:
-        value: Any = orjson.loads(request.body)
-    except ValueError as error:
-        raise CodedError(codes.BAD_FILE_FORMAT, "The body must be JSON") from error
+    value = json_body.parse(request.body, codes.BAD_FILE_FORMAT)
     PEERS.put(request.context.archive, request.arguments["id"], value)
     return answers.empty()
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import orjson
-
 from ithil import error_codes as codes
 from ithil.archive import routing
 from ithil.archive.routing import Delivery
-from ithil.error_codes import CodedError
-from ithil.http import answers
+from ithil.http import answers, json_body
 from ithil.http.answers import Answer
 from ithil.http.request import Request, boolean, unsigned
 from ithil.http.routing import Field, Parameter, Route
@@ -91,10 +88,7 @@ def get_rule(request: Request) -> Answer:
 
 def put_rule(request: Request) -> Answer:
     """`PUT /ithil/routing/rules/{rule}`."""
-    try:
-        value: Any = orjson.loads(request.body)
-    except ValueError as error:
-        raise CodedError(codes.BAD_FILE_FORMAT, "The body must be JSON") from error
+    value = json_body.parse(request.body, codes.BAD_FILE_FORMAT)
     routing.put_rule(request.context.archive, request.arguments["rule"], value)
     return answers.done()
 

@@ -56,8 +56,6 @@ _COUNTED = {
 }
 """Attributes that a server computes for answers of one level only (PS3.4 C.3.4)."""
 
-_LEVEL_OF_KEY = {tag: level for level, tag in UNIQUE_KEYS.items()}
-
 
 def levels_to(level: Level) -> list[Level]:
     """The levels from the patient down to this one."""

@@ -31,8 +31,6 @@ from ithil.archive.matching import Accepts
 from ithil.archive.sequence_match import HoldsIn
 from ithil.dicom.level import Level
 
-_LAST_UPDATE = 7  # the number of the metadata that is a column
-
 Values = dict[str, Any]
 
 

@@ -17,6 +17,7 @@ from ithil.dicom.main_tags import STUDY_INSTANCE_UID as STUDY_UID
 INSTANCE_AVAILABILITY = 0x00080056
 MODALITY = 0x00080060
 INSTANCE_NUMBER = 0x00200013
+LAST_UPDATE = 7  # the number of the metadata that is a column
 
 
 class Form(Enum):

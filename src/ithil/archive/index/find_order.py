@@ -13,11 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ithil.archive.index import tables as t
-from ithil.archive.index.find_columns import INSTANCE_NUMBER, ORDER_COLUMNS, place_of
+from ithil.archive.index.find_columns import INSTANCE_NUMBER, LAST_UPDATE, ORDER_COLUMNS, place_of
 from ithil.archive.query import BadQuery, Order, OrderKind
 from ithil.dicom.level import Level
 
-_LAST_UPDATE = 7
 _INTEGER = r"^\s*([+-]?[0-9]{1,18})(?![0-9])"
 _FLOAT = r"^\s*([+-]?[0-9]{1,30}(?:[.][0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2})?)"
 _METADATA = frozenset({OrderKind.METADATA, OrderKind.METADATA_AS_INT, OrderKind.METADATA_AS_FLOAT})
@@ -102,7 +101,7 @@ def order_keys(
 def _key(order: Order, searched: Level, main_tags: Mapping[Level, Sequence[int]]) -> OrderKey:
     read_as = _AS.get(order.kind, "")
     if order.kind in _METADATA:
-        if order.key == _LAST_UPDATE and searched < Level.INSTANCE:
+        if order.key == LAST_UPDATE and searched < Level.INSTANCE:
             return OrderKey(searched, searched, "last_update", read_as=read_as, descending=order.descending)
         return OrderKey(searched, searched, "metadata", str(order.key), order.key, read_as, order.descending)
     place = place_of(order.key, searched, main_tags)

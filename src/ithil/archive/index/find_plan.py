@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from ithil.archive.index import query_tag_conditions as query_tags
 from ithil.archive.index.find import Check, MomentCheck, Plan, Probe
-from ithil.archive.index.find_columns import IN_STUDY, INSTANCE_AVAILABILITY, Form, Place, place_of
+from ithil.archive.index.find_columns import (
+    IN_STUDY,
+    INSTANCE_AVAILABILITY,
+    LAST_UPDATE,
+    Form,
+    Place,
+    place_of,
+)
 from ithil.archive.index.find_compare import Certainty, compare
 from ithil.archive.index.find_conditions import (
     Above,
@@ -31,8 +38,6 @@ from ithil.archive.query import (
 )
 from ithil.archive.sequence_match import holds
 from ithil.dicom.level import Level
-
-_LAST_UPDATE = 7  # the number of the metadata that is a column
 
 
 def plan(
@@ -220,7 +225,7 @@ def _add_moment(
 
 def _add_metadata(made: Plan, conditions: list[Condition], name: str, about: MetadataConstraint) -> None:
     accept = accepts(about.match, case_sensitive=about.case_sensitive)
-    if about.number == _LAST_UPDATE:
+    if about.number == LAST_UPDATE:
         if made.level == Level.INSTANCE:
             conditions.append(Never())
             return

@@ -23,7 +23,7 @@ from ithil.explorer.ohif import configuration, installation
 from ithil.explorer.ohif.installation import CONFIGURATION, INDEX, PACKAGE, VERSION, Installation, ViewerFile
 from ithil.explorer.ohif.rewrite import BASE, TITLE
 from ithil.http import answers
-from ithil.http.accept import parse_accept
+from ithil.http.accept import takes_gzip
 from ithil.http.answers import Answer, Stream
 from ithil.http.ranges import range_header, requested_range
 from ithil.http.request import Request
@@ -200,7 +200,7 @@ def _file(request: Request, viewer: Installation, name: str, file: ViewerFile) -
     if file.gzip_size:
         headers["Vary"] = "Accept-Encoding"
         # A range is one of the bytes that the client sees, so it is cut from the file itself.
-        compressed = "range" not in request.headers and _takes_gzip(request)
+        compressed = "range" not in request.headers and takes_gzip(request)
     size = file.gzip_size if compressed else file.size
     tag = f'"{file.digest[:32]}{"-gzip" if compressed else ""}"'
     headers["ETag"] = tag
@@ -220,11 +220,6 @@ def _file(request: Request, viewer: Installation, name: str, file: ViewerFile) -
     pieces = _pieces(path, start, end)
     body: bytes | Stream = Stream(pieces, end - start) if end - start > PIECE else b"".join(pieces)
     return Answer(body, kind, 206 if wanted else 200, headers)
-
-
-def _takes_gzip(request: Request) -> bool:
-    header = request.headers.get("accept-encoding", "")
-    return any(one.media_type == "gzip" for one in parse_accept(header))
 
 
 def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
