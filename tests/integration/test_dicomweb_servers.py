@@ -17,9 +17,8 @@ from tests.data import datasets, synthetic
 from tests.data.real import content_of
 from tests.integration.sending import eventually
 from tests.servers import certificates
-from tests.servers.ithil import Ithil
-from tests.servers.ports import free_ports
 from tests.servers.process import DicomServer
+from tests.servers.strict import callers, strict_server
 
 FILES = (
     "pydicom/CT_small.dcm",
@@ -270,38 +269,10 @@ def test_memory_does_not_grow_with_a_file_in_either_direction(start_ithil: Start
 
 def test_a_server_may_want_a_certificate_and_a_password(start_ithil: StartIthil, tmp_path: Path) -> None:
     keys = certificates.make(tmp_path / "certificates")
-    (port,) = free_ports(1)
-    strict = Ithil(
-        tmp_path / "strict",
-        {
-            "HttpPort": port,
-            "SslEnabled": True,
-            "SslCertificate": str(keys.both("server")),
-            "SslVerifyPeers": True,
-            "SslTrustedClientCertificates": str(keys.authority),
-            "AuthenticationEnabled": True,
-            "RegisteredUsers": {"user": "right"},
-        },
-    )
-    good = {
-        "Url": f"https://localhost:{port}/dicom-web/",
-        "Username": "user",
-        "Password": "right",
-        "CertificateFile": str(keys.certificate("station")),
-        "CertificateKeyFile": str(keys.key("station")),
-    }
-    servers = {
-        "good": good,
-        "nobody": {**good, "Password": "wrong"},
-        "stranger": {
-            **good,
-            "CertificateFile": str(keys.certificate("stranger")),
-            "CertificateKeyFile": str(keys.key("stranger")),
-        },
-    }
+    strict = strict_server(tmp_path / "strict", keys)
+    servers = callers(strict, keys, "/dicom-web/")
     ours = start_ithil({"DicomWeb": {"Servers": servers}, "HttpsCACertificates": str(keys.authority)})
     distrustful = start_ithil({"DicomWeb": {"Servers": servers}})
-    strict._wait_until_it_answers = lambda: None  # type: ignore[method-assign]  # asks without TLS
     fill(ours, FILES[:1])
     asked = json.dumps({"Uri": "studies"})
     stored = json.dumps({"Resources": ours.get("/studies").json()})
@@ -314,7 +285,8 @@ def test_a_server_may_want_a_certificate_and_a_password(start_ithil: StartIthil,
             refused = ours.ask("POST", f"{ROOT}/nobody/{path}", body)
             assert refused.status == 500
             assert "HTTP status 401" in refused.json()["Details"]
-            assert ours.ask("POST", f"{ROOT}/stranger/{path}", body).status == 500
+            for name in ("stranger", "faceless"):
+                assert ours.ask("POST", f"{ROOT}/{name}/{path}", body).status == 500, name
         distrusted = distrustful.ask("POST", f"{ROOT}/good/qido", asked)
         assert "trusted" in distrusted.json()["Details"]
     shown = ours.get(f"{ROOT}?expand").body

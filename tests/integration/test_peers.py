@@ -12,9 +12,8 @@ import pytest
 from tests.conftest import StartIthil, StartOrthanc
 from tests.data.real import content_of
 from tests.servers import certificates
-from tests.servers.ithil import Ithil
-from tests.servers.ports import free_ports
 from tests.servers.process import DicomServer
+from tests.servers.strict import callers, strict_server
 
 FILES = ("pydicom/CT_small.dcm", "pydicom/MR_small.dcm", "pydicom/SC_rgb_rle.dcm", "pydicom/rtplan.dcm")
 DEADLINE = 30.0  # seconds
@@ -96,41 +95,11 @@ def test_a_file_goes_straight_to_the_peer(start_ithil: StartIthil) -> None:
 
 def test_a_peer_may_want_a_certificate_and_a_password(start_ithil: StartIthil, tmp_path: Path) -> None:
     keys = certificates.make(tmp_path / "certificates")
-    (port,) = free_ports(1)
-    strict = Ithil(
-        tmp_path / "strict",
-        {
-            "HttpPort": port,
-            "SslEnabled": True,
-            "SslCertificate": str(keys.both("server")),
-            "SslVerifyPeers": True,
-            "SslTrustedClientCertificates": str(keys.authority),
-            "AuthenticationEnabled": True,
-            "RegisteredUsers": {"user": "right"},
-        },
-    )
-    good = {
-        "Url": f"https://localhost:{port}/",
-        "Username": "user",
-        "Password": "right",
-        "CertificateFile": str(keys.certificate("station")),
-        "CertificateKeyFile": str(keys.key("station")),
-    }
-    peers = {
-        "good": good,
-        "nobody": {**good, "Password": "wrong"},
-        "stranger": {
-            **good,
-            "CertificateFile": str(keys.certificate("stranger")),
-            "CertificateKeyFile": str(keys.key("stranger")),
-        },
-        "faceless": {"Url": good["Url"], "Username": "user", "Password": "right"},
-    }
+    strict = strict_server(tmp_path / "strict", keys)
+    peers = callers(strict, keys)
     server = start_ithil({"OrthancPeers": peers, "HttpsCACertificates": str(keys.authority)})
     distrustful = start_ithil({"OrthancPeers": peers})
-    strict_process = strict
-    strict_process._wait_until_it_answers = lambda: None  # type: ignore[method-assign]  # asks without TLS
-    with strict_process:
+    with strict:
         until(lambda: "HTTP on port" in strict.log)
         assert server.get("/peers/good/system").json()["Name"] == "Tested"
         for name in ("nobody", "stranger", "faceless"):

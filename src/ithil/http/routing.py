@@ -57,7 +57,8 @@ class Route:
             body in a worker thread; such a POST takes the short way (`quick_upload`).
         held: bytes of a body that a streaming handler holds in memory at the same time.
         summary: one line for people.
-        cacheable: the answer to a GET depends on nothing but the index, the path, the query and `Accept`.
+        cacheable: the answer to a GET depends on nothing but the index, the path, the query, and the headers
+            that `known_answers` has in its key.
         writes: left out of the table when the archive is read-only.
         body: what the body of a request is: a media type, fields of a JSON object, or None for none.
         answers: the media types that the answer may have; JSON may be sent as XML as well.
