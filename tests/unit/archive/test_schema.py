@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.unit.archive.recount import rows
 
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index import schema, tables
+from ithil.archive.index.sqlite import SqliteDatabase
 
 
 def test_the_migrations_make_what_tables_says(place: Place) -> None:
@@ -100,6 +103,7 @@ def test_an_index_of_orthanc_is_refused(place: Place, table: str) -> None:
 
 OPEN = """
 import sys
+import threading
 from pathlib import Path
 from ithil.archive.archive import Archive
 from ithil.settings import load
@@ -142,3 +146,16 @@ def test_processes_that_start_at_once_make_the_tables_once(place: Place) -> None
     archive = place.open()
     put(archive, image())
     assert len(rows(archive, "instances")) == 1
+
+
+def test_a_process_waits_for_another_that_writes_to_the_new_database(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "index", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE first (number)")
+    other.execute("BEGIN IMMEDIATE")
+    letting_go = threading.Timer(0.2, other.execute, ["COMMIT"])
+    letting_go.start()
+    connection = SqliteDatabase(tmp_path / "index").connect()
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    letting_go.join()
+    connection.close()
+    other.close()

@@ -58,7 +58,7 @@ class SqliteDatabase(Database):
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode=WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
@@ -211,3 +211,20 @@ class SqliteDatabase(Database):
         with open(self.path.with_name(self.path.name + ".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Have the database log its writes ahead, as it does for ever once that was said.
+
+    A file that is new is changed for it, and there SQLite does not wait for another process that does the same:
+    two that both read may not both wait to write. So the wait is here.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_TURN_PAUSE)
