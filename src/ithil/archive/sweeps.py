@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 
 from ithil.archive import change_feed, clock, query_tag_losses, series_documents, workitems, worklist
 from ithil.archive.archive import Archive
@@ -87,6 +88,8 @@ class Sweeper:
     def _run(self) -> None:
         interval = self._archive.settings.ithil.stability_sweep_seconds
         failing = more = False
+        with suppress(ArchiveError):  # whoever writes next is told
+            self._archive.index.prepare_to_write()
         while not self._stopping.wait(0.0 if more else interval):
             try:
                 more = self._sweep()

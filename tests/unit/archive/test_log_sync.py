@@ -13,6 +13,7 @@ from ithil.archive import delete, resources
 from ithil.archive.archive import Archive
 from ithil.archive.errors import CommitUncertain
 from ithil.archive.index import sqlite
+from ithil.archive.index.ingest import file_of
 from ithil.archive.ingest import store
 from ithil.dicom.level import Level
 from ithil.settings import load
@@ -115,4 +116,22 @@ def test_the_log_of_a_reopened_archive_is_a_new_file(folder: Path) -> None:
         archive.close()
     archive = open_archive(folder)
     assert len(resources.list_ids(archive, Level.INSTANCE)) == 3
+    archive.close()
+
+
+def test_a_log_that_was_lengthened_before_the_first_write_loses_nothing(folder: Path) -> None:
+    open_archive(folder).close()  # SQLite moves all of the log into the database
+    archive = open_archive(folder)
+    archive.index.prepare_to_write()
+    log = folder / "storage" / "ithil.db-wal"
+    assert log.stat().st_size >= sqlite.LOG_SIZE
+    stored = store(archive, image(), ORIGIN)
+    copy = folder / "after-a-crash"  # the database and its log as they are on the disk in this moment
+    copy.mkdir()
+    for name in ("ithil.db", "ithil.db-wal"):
+        (copy / name).write_bytes((folder / "storage" / name).read_bytes())
+    survivor = sqlite.SqliteDatabase(copy / "ithil.db")
+    with survivor.read() as session:
+        assert file_of(session, stored.instance) is not None
+    survivor.close()
     archive.close()

@@ -131,6 +131,10 @@ class Database(ABC):
                 raise
         return result
 
+    def prepare_to_write(self) -> None:
+        """Do what the first transaction would wait for, where there is such a thing. Raises what `write` does."""
+        return
+
     def _turn(self) -> AbstractContextManager[None]:
         """Wait until no other process writes, where the database does not see to that well itself."""
         return nullcontext()

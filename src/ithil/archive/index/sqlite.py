@@ -176,6 +176,9 @@ class SqliteDatabase(Database):
                     raise TimeoutError(errno.ETIMEDOUT, "Another process does not end its turn") from None
                 time.sleep(_TURN_PAUSE)
 
+    def prepare_to_write(self) -> None:
+        self.write(lambda session: None)
+
     def _began(self) -> None:
         if self._durable and not self._log_is_long:
             self._log_is_long = self._lengthen_log()
@@ -185,7 +188,8 @@ class SqliteDatabase(Database):
         writes, when nobody else can append to the log.
 
         To write into a file that is long enough takes the disk half as long as to write at its end, for which
-        the file system has to commit its own journal. To SQLite, zeros after the last transaction are nothing.
+        the file system has to commit its own journal. To SQLite, zeros after the last transaction are nothing,
+        and a log that is all zeros is empty.
         """
         try:
             fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CLOEXEC)
@@ -195,13 +199,13 @@ class SqliteDatabase(Database):
             return True  # it is only about speed
         try:
             size = os.fstat(fd).st_size
-            while 0 < size < LOG_SIZE:
+            while size < LOG_SIZE:
                 size += os.pwrite(fd, bytes(min(1 << 20, LOG_SIZE - size)), size)
         except OSError:
             pass  # a full disk will show when there is something to write
         finally:
             os.close(fd)
-        return size > 0
+        return True
 
     def lacks_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
