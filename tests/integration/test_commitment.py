@@ -167,17 +167,20 @@ def test_it_does_not_commit_to_a_damaged_file(start_ithil: StartIthil, modality:
     assert [item.FailureReason for item in modality.reports[0][2].FailedSOPSequence] == [0x0110]
 
 
-def test_an_unreachable_peer_is_told_when_the_job_is_tried_again(
+def test_an_unreachable_peer_is_told_when_the_report_is_tried_again(
     start_ithil: StartIthil, modality: Modality
 ) -> None:
     server = start_ithil(configuration(modality))
     assert modality.ask(server, [UNKNOWN]) == 0
     eventually(
-        lambda: [job["State"] for job in server.get("/jobs?expand").json()] == ["Failure"], "it has failed"
+        lambda: [job["State"] for job in server.get("/jobs?expand").json()] == ["Retry"], "it has to wait"
     )
-    (job,) = server.get("/jobs").json()
+    (job,) = server.get("/jobs?expand").json()
+    assert (job["ErrorCode"], job["Content"]["RemoteAet"]) == (9, "MODALITY")
+    server.kill()
+    server.start()
     with modality.listening():
-        server.ask("POST", f"/jobs/{job}/resubmit", "")
+        server.ask("POST", f"/jobs/{job['ID']}/resume", "")
         assert modality.arrived.wait(30)
     assert modality.reports[0][1] == 2
 

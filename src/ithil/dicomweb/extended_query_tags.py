@@ -141,6 +141,7 @@ _STATUSES = {
     State.PENDING: "notStarted",
     State.RUNNING: "running",
     State.PAUSED: "notStarted",
+    State.RETRY: "notStarted",
     State.SUCCESS: "succeeded",
     State.FAILURE: "failed",
 }

@@ -23,7 +23,7 @@ from ithil.archive.index import jobs as rows
 from ithil.archive.index.jobs import Outcome, RunningJob, TakenJob
 from ithil.archive.index.statement import Session
 from ithil.jobs import checkpoint, notices, process_name, registry
-from ithil.jobs.kind import Interrupted, JobKind
+from ithil.jobs.kind import Interrupted, JobKind, TryLater
 from ithil.jobs.model import CANCEL, PAUSE, State
 from ithil.jobs.places import place
 from ithil.jobs.pool import Pool, cores
@@ -112,6 +112,10 @@ class Engine:
         with self._archive.index.read() as session:
             running = rows.running(session)
             free = self._most - len(runs) if rows.is_waiting(session, self._names) else 0
+            due = rows.is_due(session, clock.now()[0])
+        if due:
+            self._archive.index.write(lambda session: rows.wake(session, clock.now()[0]))
+            free = self._most - len(runs)
         for found in running:
             mine = runs.get(found.owner)
             if mine is None and self._is_lost(found):
@@ -236,6 +240,9 @@ class Engine:
             if run.wish == CANCEL:
                 return run.outcome(State.FAILURE, error_code=codes.CANCELED_JOB)
             return run.outcome(State.PAUSED if run.wish == PAUSE else State.PENDING)
+        except TryLater as wish:
+            log.warning("Job %s of kind %s will be tried again in %.0f s", run.id, run.type, wish.seconds)
+            return _failure(run, wish.failure, State.RETRY, clock.now()[0] + wish.seconds)
         except IndexUnavailable as error:
             if run.losses + 1 < checkpoint.MOST_LOSSES:
                 log.warning("A job has to wait for the index: %s", error)
@@ -283,7 +290,9 @@ def prune(archive: Archive, grace: float = GRACE_SECONDS) -> int:
     return archive.index.write(forget) if old else 0
 
 
-def _failure(run: Run, error: BaseException) -> Outcome:
+def _failure(
+    run: Run, error: BaseException, state: State = State.FAILURE, due_at: float | None = None
+) -> Outcome:
     refusal = coded(error)
     if refusal is None:
         # The exception's own words may quote a data set.
@@ -291,5 +300,5 @@ def _failure(run: Run, error: BaseException) -> Outcome:
         return run.outcome(State.FAILURE, error_code=codes.INTERNAL_ERROR)
     log.warning("Job %s of kind %s failed with code %d", run.id, run.type, refusal.code)
     return run.outcome(
-        State.FAILURE, error_code=refusal.code, details=refusal.details, payload=refusal.payload
+        state, error_code=refusal.code, details=refusal.details, payload=refusal.payload, due_at=due_at
     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ithil.archive.archive import Archive
+from ithil.error_codes import CodedError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +31,18 @@ class Interrupted(BaseException):
     Kinds let it pass; what they have saved is where the job goes on. It is no Exception, so that a kind that
     tolerates failures of single steps does not tolerate this.
     """
+
+
+class TryLater(Exception):
+    """Raised by a kind whose job cannot be done now, but perhaps in `seconds`; `failure` is told meanwhile.
+
+    The job waits in the index, and goes on from its checkpoint in whichever process looks then.
+    """
+
+    def __init__(self, seconds: float, failure: CodedError) -> None:
+        super().__init__(str(failure))
+        self.seconds = seconds
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +96,6 @@ class JobKind(Protocol):
         """Do what is left to do. Returns when the job is a success.
 
         Raises CodedError for a failure that clients are told with its code and details, ArchiveError or
-        DicomError for what failed below; the engine turns them into codes as the REST API does.
+        DicomError for what failed below; the engine turns them into codes as the REST API does. TryLater for
+        what shall be tried again.
         """

@@ -13,6 +13,8 @@ class State(StrEnum):
     PENDING = "Pending"
     RUNNING = "Running"
     PAUSED = "Paused"
+    RETRY = "Retry"
+    """It could not be done, and will be tried again after some time."""
     SUCCESS = "Success"
     FAILURE = "Failure"
 

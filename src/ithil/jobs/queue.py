@@ -137,30 +137,30 @@ def cancel(archive: Archive, job: str) -> bool:
             return rows.wish(session, job, CANCEL)
         return rows.step(session, job, state, State.FAILURE, clock.now()[0], codes.CANCELED_JOB)
 
-    return _act(archive, job, work, {State.RUNNING, State.PENDING, State.PAUSED}, set(State))
+    return _act(archive, job, work, {State.RUNNING, State.PENDING, State.PAUSED, State.RETRY}, set(State))
 
 
 def pause(archive: Archive, job: str) -> bool:
     """Hold a job until it is resumed; one that has ended stays as it is. False if there is no such job."""
 
     def work(session: Session, state: State) -> bool:
-        if state is State.PENDING:
+        if state in (State.PENDING, State.RETRY):
             return rows.step(session, job, state, State.PAUSED, clock.now()[0])
         now = rows.state(session, job)
         if now == (State.RUNNING, CANCEL):
             return True  # to be cancelled is the stronger wish
         return rows.wish(session, job, PAUSE)
 
-    return _act(archive, job, work, {State.RUNNING, State.PENDING}, set(State))
+    return _act(archive, job, work, {State.RUNNING, State.PENDING, State.RETRY}, set(State))
 
 
 def resume(archive: Archive, job: str) -> bool:
-    """Let a paused job go on; False if it is not paused."""
+    """Let a paused job go on, or one that waits to be tried again; False if it is neither."""
 
     def work(session: Session, state: State) -> bool:
         return rows.step(session, job, state, State.PENDING, clock.now()[0])
 
-    return _act(archive, job, work, {State.PAUSED}, {State.PAUSED})
+    return _act(archive, job, work, {State.PAUSED, State.RETRY}, {State.PAUSED, State.RETRY})
 
 
 def resubmit(archive: Archive, job: str) -> bool:

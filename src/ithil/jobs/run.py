@@ -171,6 +171,7 @@ class Run:
         error_code: int = 0,
         details: str = "",
         payload: dict[str, Any] | None = None,
+        due_at: float | None = None,
     ) -> Outcome:
         """How the run ends in `state`, with all that the kind has left so far.
 
@@ -191,13 +192,15 @@ class Run:
             error_details=details,
             error_payload=None if payload is None else _json(payload),
             completed_at=clock.now()[0] if state in ("Success", "Failure") else None,
+            due_at=due_at,
         )
 
 
 def _as_wished(outcome: Outcome, wish: str, now: float) -> Outcome:
     """What becomes of a job that has not ended, if a client wished something at the last moment."""
-    if outcome.state not in ("Pending", "Paused") or not wish:
+    if outcome.state not in ("Pending", "Paused", "Retry") or not wish:
         return outcome
+    outcome = replace(outcome, error_code=0, error_details="", error_payload=None, due_at=None)
     if wish == CANCEL:
         return replace(outcome, state="Failure", error_code=CANCELED_JOB, completed_at=now)
     return replace(outcome, state="Paused")

@@ -64,7 +64,7 @@ def _archive(context: Context) -> Iterator[Line]:
     yield "last_change", changes.page(context.archive, last=True).last
     jobs = queue.counts(context.archive)
     success, failure = jobs[State.SUCCESS], jobs[State.FAILURE]
-    yield "jobs_pending", jobs[State.PENDING]
+    yield "jobs_pending", jobs[State.PENDING] + jobs[State.RETRY]
     yield "jobs_running", jobs[State.RUNNING]
     yield "jobs_total_completed", success + failure
     yield "jobs_total_success", success

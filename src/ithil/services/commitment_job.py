@@ -17,7 +17,7 @@ from ithil.archive.commitment import Reference
 from ithil.archive.model import Origin
 from ithil.dicom.uids import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from ithil.error_codes import CodedError
-from ithil.jobs.kind import Task
+from ithil.jobs.kind import Task, TryLater
 from ithil.network.association import PresentationContext
 from ithil.network.errors import NetworkError
 from ithil.network.handler import Responder
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 COMMITMENT_SCP = "StorageCommitmentScp"
 
 _ANSWER_SECONDS = 30.0
+
+RETRY_SECONDS = (30, 60, 120, 300, 600, 1800, *[3600] * 23)
+"""How long to wait before each further try to report to a modality that cannot be reached: about a day in all."""
 
 
 def arguments(origin: Origin, transaction: str, references: Sequence[Reference]) -> dict[str, Any]:
@@ -63,7 +66,9 @@ class CommitmentScpKind:
     name = COMMITMENT_SCP
 
     def run(self, task: Task) -> None:
-        """Examine what is left, then report. Raises CodedError (network protocol) if that cannot be done."""
+        """Examine what is left, then report. Raises TryLater, and in the end CodedError (network protocol), for
+        a modality that cannot be reached or that refuses the report.
+        """
         references: list[list[str]] = task.arguments["References"]
         done: int = task.checkpoint.get("Done", 0)
         failed: dict[str, int] = task.checkpoint.setdefault("Failed", {})  # by position
@@ -78,7 +83,14 @@ class CommitmentScpKind:
         refused = [
             ((references[int(place)][0], references[int(place)][1]), failed[place]) for place in failed
         ]
-        _report(task, committed, refused)
+        try:
+            _report(task, committed, refused)
+        except CodedError as error:
+            tries: int = task.checkpoint.get("Tries", 0)
+            if error.code != codes.NETWORK_PROTOCOL or tries >= len(RETRY_SECONDS):
+                raise
+            task.checkpoint["Tries"] = tries + 1
+            raise TryLater(RETRY_SECONDS[tries], error) from error
 
 
 def _report(task: Task, committed: list[Reference], failed: list[tuple[Reference, int]]) -> None:

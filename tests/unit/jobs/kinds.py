@@ -12,7 +12,7 @@ from typing import Any
 
 from ithil import error_codes as codes
 from ithil.error_codes import CodedError
-from ithil.jobs.kind import JobKind, Output, Task
+from ithil.jobs.kind import JobKind, Output, Task, TryLater
 
 
 class Steps:
@@ -72,6 +72,20 @@ class Failing:
             case "content":
                 task.content["What"] = object()
                 task.save(0.5, now=True)
+
+
+class Patient:
+    """Succeeds at the try number `tries`, and waits `seconds` after each one before."""
+
+    name = "Patient"
+
+    def run(self, task: Task) -> None:
+        tried = task.checkpoint.get("tried", 0) + 1
+        task.checkpoint["tried"] = task.content["Tried"] = tried
+        if tried < task.arguments["tries"]:
+            raise TryLater(
+                task.arguments["seconds"], CodedError(codes.NETWORK_PROTOCOL, "The modality is away")
+            )
 
 
 class Leaving:
@@ -151,6 +165,7 @@ def kinds(*others: JobKind) -> dict[str, JobKind]:
     """All of them, and `others`."""
     every: tuple[JobKind, ...] = (
         *(Steps(), Gated(), Failing(), Leaving("Archive"), Leaving("Leaving"), Computing()),
+        Patient(),
         *others,
     )
     return {kind.name: kind for kind in every}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,38 @@ def test_a_job_that_is_taken_while_the_engine_stops_goes_back(
     gated.gate.release()
     assert eventually(archive, job, State.PENDING).content == {"Done": 1}
     engine.stop(10)
+
+
+def test_what_could_not_be_done_is_tried_again(archive: Archive, start_engine: StartEngine) -> None:
+    job = queue.submit(archive, "Patient", {"tries": 3, "seconds": 0.01})
+    start_engine(archive)
+    ended = eventually(archive, job, State.SUCCESS)
+    assert (ended.content, ended.error_code, ended.error_details) == ({"Tried": 3}, 0, "")
+
+
+def test_a_job_that_waits_for_its_next_try_says_why_and_can_be_sent_off(
+    place: Place, start_engine: StartEngine
+) -> None:
+    archive = place.open()
+    engine = start_engine(archive)
+    jobs = [queue.submit(archive, "Patient", {"tries": 2, "seconds": 3600}) for _ in range(3)]
+    waiting = [eventually(archive, job, State.RETRY) for job in jobs]
+    assert {(job.error_code, job.error_details, job.is_finished) for job in waiting} == {
+        (codes.NETWORK_PROTOCOL, "The modality is away", False)
+    }
+    assert queue.cancel(archive, jobs[0])
+    assert queue.pause(archive, jobs[1])
+    with pytest.raises(CodedError):
+        queue.delete(archive, jobs[2])
+    engine.stop(10)
+    later = place.open()  # as a process that starts afterwards
+    start_engine(later)
+    assert queue.resume(later, jobs[2])
+    assert eventually(later, jobs[2], State.SUCCESS).content == {"Tried": 2}
+    states = [job.state for job in map(partial(queue.get, later), jobs[:2]) if job is not None]
+    assert states == [State.FAILURE, State.PAUSED]
+    assert queue.resume(later, jobs[1])
+    eventually(later, jobs[1], State.SUCCESS)
 
 
 def test_only_finished_jobs_can_be_deleted(archive: Archive) -> None:

@@ -103,6 +103,7 @@ class Outcome:
     error_details: str = ""
     completed_at: float | None = None
     error_payload: str | None = None
+    due_at: float | None = None  # of a job that will be tried again
 
 
 _VISIBLE = tuple(_j[name] for name in JobRow._fields)
@@ -123,9 +124,13 @@ _STEP = Statement(
         error_code=sa.bindparam("error_code"),
         error_details="",
         error_payload=sa.null(),
+        lease_until=sa.null(),
         wish="",
     )
 )
+_due = sa.and_(_j.state == "Retry", _j.lease_until <= sa.bindparam("now"))
+_IS_DUE = Statement(sa.select(_j.id).where(_due).limit(1))
+_WAKE = Statement(sa.update(t.jobs).where(_due).values(state="Pending", lease_until=sa.null()))
 _wish_of = sa.select(_j.wish, _j.checkpoint).where(_mine)
 _WISH_OF = Statement(_wish_of, postgresql=_wish_of.with_for_update())
 _WISH = Statement(sa.update(t.jobs).where(_id, _j.state == "Running").values(wish=sa.bindparam("wish")))
@@ -164,7 +169,7 @@ _END = Statement(
         changed_at=sa.bindparam("now"),
         wish="",
         owner=sa.null(),
-        lease_until=sa.null(),
+        lease_until=sa.bindparam("due_at"),
     )
 )
 _LOSE = Statement(
@@ -247,6 +252,16 @@ def step(session: Session, key: str, before: str, after: str, now: float, error_
     completed_at = now if after == "Failure" else None
     values = {"key": key, "before": before, "after": after, "now": now, "error_code": error_code}
     return session.run(_STEP, {**values, "completed_at": completed_at}) == 1
+
+
+def is_due(session: Session, now: float) -> bool:
+    """Whether there is a job that is to be tried again by now."""
+    return session.one(_IS_DUE, {"now": now}) is not None
+
+
+def wake(session: Session, now: float) -> None:
+    """Queue the jobs that are to be tried again by now."""
+    session.run(_WAKE, {"now": now})
 
 
 def wish(session: Session, key: str, what: str) -> bool:
@@ -343,6 +358,7 @@ def end(session: Session, key: str, me: str, outcome: Outcome, runtime: float, n
         "error_details": outcome.error_details,
         "error_payload": outcome.error_payload,
         "completed_at": outcome.completed_at,
+        "due_at": outcome.due_at,
     }
     return session.run(_END, values) == 1
 

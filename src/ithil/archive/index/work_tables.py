@@ -28,7 +28,7 @@ jobs = sa.Table(
     sa.Column("user_data", sa.Text),  # JSON of the client's, NULL if it gave none
     text("wish"),  # what a client wants of a job that another process runs: pause or cancel
     sa.Column("owner", sa.Text),
-    sa.Column("lease_until", sa.Float),
+    sa.Column("lease_until", sa.Float),  # of a job in the state Retry: when it is due
     sa.Index("ix_jobs_queue", "state", "priority", "created_at"),
 )
 
