@@ -34,6 +34,10 @@ class Intake:
         """Whether a file of that size (bytes, as stored) goes through the intake."""
         return self._storage.durable and self._index.dialect == "sqlite" and 0 < size <= LARGEST
 
+    def waits_for(self, size: int) -> bool:
+        """Whether who stores a file of that size has to wait for the disk to have the file itself."""
+        return self._storage.durable and not self.takes(size)
+
     def empty(self) -> int:
         """Make the files of the intake durable and drop their bytes; gives how many files.
 

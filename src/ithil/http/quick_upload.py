@@ -2,8 +2,8 @@
 
 Most uploads are one DICOM file of modest size. On the way through ASGI such a request is a task, a scope, a
 message for each piece of the body, three futures and two messages back, and all of that costs more than
-storing the file. Here the pieces are put together as they arrive, one call in a worker thread makes the
-complete answer out of the body, and one call brings it back to the event loop. `protocol` drives it; what
+storing the file. Here the pieces are put together as they arrive, `upload_answers` makes the complete answer
+out of the body in another thread, and one call brings it back to the event loop. `protocol` drives it; what
 an upload is and how it is answered is decided by its route (`Route.whole`), for both ways.
 
 The body grows in a `BytesIO`, which gives its content away without a copy. A list of pieces to be joined
@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from functools import partial
 from io import BytesIO
 
 from ithil.http.admission import Budget
+from ithil.http.upload_answers import Tell
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest body that is held as a whole; a larger one streams to the disk while it arrives."""
@@ -25,8 +26,8 @@ LARGEST = 4 * 1024 * 1024
 _ORDINARY = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"x-http-method-override"})
 """Headers that say something about the request which only the ordinary way knows how to take."""
 
-AnswerBody = Callable[[bytes], tuple[bytes, bytes]]
-"""Makes the head and the body of the answer from the body of the request. Blocking; raises nothing."""
+AnswerBody = Callable[[bytes, Tell], None]
+"""Has the answer to the body of the request made, and told. Returns at once; raises nothing."""
 
 Done = Callable[["QuickUpload", bytes, bytes], None]
 
@@ -56,11 +57,10 @@ class QuickUpload:
     keep_alive = True
     message_event = asyncio.Event()  # uvicorn sets it when the client leaves; nobody here waits for it
 
-    def __init__(self, size: int, budget: Budget, threads: Executor, answer: AnswerBody) -> None:
-        """`size` bytes of `budget` were taken for it already; `answer` runs in one of `threads`."""
+    def __init__(self, size: int, budget: Budget, answer: AnswerBody) -> None:
+        """`size` bytes of `budget` were taken for it already."""
         self._share = size
         self._budget = budget
-        self._threads = threads
         self._answer = answer
         self._body = BytesIO()
 
@@ -74,13 +74,12 @@ class QuickUpload:
         self._share = 0
 
     def start(self, loop: asyncio.AbstractEventLoop, done: Done) -> None:
-        """Store the body in a worker thread, then have `loop` call `done` with head and body of the answer."""
-        self._threads.submit(self._store, loop, done)
-
-    def _store(self, loop: asyncio.AbstractEventLoop, done: Done) -> None:
+        """Have the body stored, and then `done` called by `loop` with head and body of the answer."""
         content = self._body.getvalue()
         self._body.close()  # this object lives until the next request, which may never come
-        head, body = self._answer(content)
+        self._answer(content, partial(self._tell, loop, done))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, done: Done, head: bytes, body: bytes) -> None:
         try:
             loop.call_soon_threadsafe(done, self, head, body)
         except RuntimeError:

@@ -55,6 +55,8 @@ class Route:
             coroutine function that reads the body itself.
         whole: what a streaming handler does with a body of ordinary size, called with the request and the
             body in a worker thread; such a POST takes the short way (`quick_upload`).
+        together: the same for several small bodies at once, called with pairs of request and body; for each it
+            gives the answer, an exception, or None for what had better go through `whole`.
         held: bytes of a body that a streaming handler holds in memory at the same time.
         summary: one line for people.
         cacheable: the answer to a GET depends on nothing but the index, the path, the query, and the headers
@@ -76,6 +78,7 @@ class Route:
     cacheable: bool = False
     streaming: bool = False
     whole: Callable[..., Any] | None = None
+    together: Callable[..., Any] | None = None
     held: int = 0
     writes: bool = False
     body: str | tuple[Field, ...] | None = None

@@ -16,8 +16,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from ithil import error_codes as codes
 from ithil import metrics
 from ithil.archive.archive import Archive
@@ -36,7 +34,8 @@ from ithil.http.multipart import MultipartReader, boundary_of
 from ithil.http.quick_upload import QuickUpload, expected_size
 from ithil.http.request import Request, parse_query
 from ithil.http.routing import METHODS, Route, Router, split
-from ithil.http.sending import Send, first_piece, headers_of, send_answer
+from ithil.http.sending import Send, first_piece, send_answer
+from ithil.http.upload_answers import UploadAnswers
 from ithil.http.web_socket import WebSocket
 from ithil.metrics import Metric
 from ithil.settings import Settings
@@ -62,6 +61,7 @@ class HttpApp:
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
+        self._upload_answers = UploadAnswers(context.threads, described=self._described)
         self._uploads = {
             route.path.encode(): route for route in context.router.routes if route.whole is not None
         }
@@ -74,6 +74,7 @@ class HttpApp:
     def close(self) -> None:
         """Wait for running handlers, which stop early where they can, and end the worker threads."""
         self.context.closing.set()
+        self._upload_answers.close()
         self.context.threads.shutdown(wait=True, cancel_futures=True)
         self.context.streams.shutdown(wait=True, cancel_futures=True)
 
@@ -164,24 +165,7 @@ class HttpApp:
             client=visitor.address,
             user=visitor.user,
         )
-        return QuickUpload(
-            size, self._budget, self.context.threads, partial(self._take_whole, route, request)
-        )
-
-    def _take_whole(self, route: Route, request: Request, content: bytes) -> tuple[bytes, bytes]:
-        """Head (without the empty line at its end) and body of the answer to an upload. Blocking."""
-        try:
-            with metrics.timed(Metric.REST_API):
-                assert route.whole is not None
-                answer: Answer = route.whole(request, content)
-        except Exception as error:
-            answer = answers.failure(
-                errors.translate(error), request.method, request.path, described=self._described
-            )
-        lines = [b"%s: %s\r\n" % header for header in headers_of(answer)]
-        body = answer.body
-        assert isinstance(body, bytes)  # no upload is answered with a file
-        return b"".join([STATUS_LINE[answer.status], *lines]), body
+        return QuickUpload(size, self._budget, partial(self._upload_answers.begin, route, request))
 
     async def _serve(
         self,

@@ -1,21 +1,24 @@
 """`POST /instances`: a DICOM file, the same compressed with gzip, or a ZIP of many.
 
 What a body is shows in its first bytes, not in its `Content-Type`, which clients rarely set right. A body of
-ordinary size is stored by one visit to a worker thread (`upload_whole`, which is also what the short way of
-`quick_upload` leads to); a large one is handed to the archive in pieces while it arrives, so a multiframe of
-gigabytes passes without being held in memory. If the client leaves before the end, or the archive refuses,
-nothing stays behind.
+ordinary size is stored by one visit to a worker thread (`upload_whole`, which is also where the short way of
+`quick_upload` leads, unless the body is small enough to be stored together with others); a large one is handed
+to the archive in pieces while it arrives, so a multiframe of gigabytes passes without being held in memory. If
+the client leaves before the end, or the archive refuses, nothing stays behind.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from io import BytesIO
 from typing import IO, Any
 
 from ithil import error_codes as codes
 from ithil.archive import ingest
+from ithil.archive.archive import Archive
+from ithil.archive.ingest import Incoming
+from ithil.archive.ingest_batch import commit_all
 from ithil.archive.model import Origin, StoreResult
 from ithil.error_codes import CodedError
 from ithil.http import answers
@@ -40,6 +43,7 @@ def routes() -> list[Route]:
             "Store a DICOM file, a gzip of one, or the DICOM files of a ZIP",
             streaming=True,
             whole=upload_whole,
+            together=upload_together,
             held=HELD_BYTES,
             writes=True,
         )
@@ -80,6 +84,41 @@ def upload_whole(request: Request, content: bytes) -> Answer:
     return answers.json(request, stored_json(ingest.store(archive, content, origin)))
 
 
+def upload_together(uploads: Sequence[tuple[Request, bytes]]) -> list[Answer | BaseException | None]:
+    """The answers to small uploads, stored in one transaction, or what they are refused with. Blocking.
+
+    None for what is no plain file, and where more is to be waited for than the transaction.
+    """
+    archive = uploads[0][0].context.archive
+    begun = [
+        None if is_zip(content) or not _is_quick(archive, content) else _begun(request, content)
+        for request, content in uploads
+    ]
+    outcomes = iter(commit_all(archive, [each for each in begun if isinstance(each, Incoming)]))
+    made: list[Answer | BaseException | None] = []
+    for (request, _), each in zip(uploads, begun, strict=True):
+        outcome = next(outcomes) if isinstance(each, Incoming) else each
+        if isinstance(outcome, StoreResult):
+            made.append(answers.json(request, stored_json(outcome)))
+        else:
+            made.append(outcome)
+    return made
+
+
+def _is_quick(archive: Archive, content: bytes) -> bool:
+    return not archive.settings.ingest_transcoding and not archive.intake.waits_for(len(content))
+
+
+def _begun(request: Request, content: bytes) -> Incoming | Exception:
+    """An instance that waits for its commit, or why it cannot be stored."""
+    try:
+        incoming = Incoming(request.context.archive, _origin(request))
+        incoming.write(content)
+        return incoming
+    except Exception as error:
+        return error
+
+
 def stored_json(result: StoreResult) -> dict[str, Any]:
     """What a client learns about one uploaded instance."""
     return {
@@ -96,7 +135,7 @@ async def _store_stream(
     request: Request, first: bytes, second: bytes, rest: AsyncIterator[bytes]
 ) -> StoreResult:
     context = request.context
-    incoming = await context.in_thread(ingest.Incoming, context.archive, _origin(request))
+    incoming = await context.in_thread(Incoming, context.archive, _origin(request))
     try:
         await context.in_thread(incoming.write, first)
         await context.in_thread(incoming.write, second)

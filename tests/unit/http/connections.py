@@ -138,16 +138,16 @@ def statuses(received: bytes) -> list[int]:
 
 
 class Gate:
-    """Holds every upload in its worker thread until it is opened."""
+    """Holds every upload in the thread that stores it until it is opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached = 0
         self.opened = threading.Event()
-        store = ingest.store
+        write = ingest.Incoming.write
 
-        def slow(*arguments: Any) -> Any:
+        def slow(incoming: ingest.Incoming, data: bytes) -> None:
             self.reached += 1
             assert self.opened.wait(DEADLINE)
-            return store(*arguments)
+            write(incoming, data)
 
-        monkeypatch.setattr(ingest, "store", slow)
+        monkeypatch.setattr(ingest.Incoming, "write", slow)

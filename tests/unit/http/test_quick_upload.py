@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
+from tests.data.synthetic import series
 from tests.unit.application import Client, MakeClient, read
 from tests.unit.http.connections import (
     LAST,
+    Gate,
     Reply,
     post,
     replies,
     running,
     statuses,
+    until,
 )
 from tests.unit.rest.test_uploads import bomb, zipped
 
 from ithil.archive import ingest
 from ithil.archive.errors import IndexUnavailable, StorageFull
+from ithil.archive.index.ingest import NewInstance
 from ithil.http.admission import Budget
 from ithil.http.quick_upload import LARGEST, expected_size
 
@@ -92,7 +98,7 @@ def test_both_ways_fail_the_same(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(ingest, "store", fail)
+    monkeypatch.setattr(ingest.Incoming, "write", fail)
     short, ordinary, count = asyncio.run(both_ways(make_client, monkeypatch, [ct]))
     assert (short, count) == (ordinary, 1)
     assert int(short[0].status.split()[1]) >= 500
@@ -171,3 +177,38 @@ def test_only_the_path_of_uploads_has_a_short_way(client: Client, url: bytes) ->
     taken = client.app.quick_upload(b"/instances", headers, ("127.0.0.1", 1))
     assert taken is not None
     taken.release()
+
+
+def test_small_uploads_that_wait_are_stored_together(
+    client: Client, monkeypatch: pytest.MonkeyPatch, mr: bytes
+) -> None:
+    """Among them a broken one, one that came before, and an archive: each gets its own answer."""
+    gate = Gate(monkeypatch)
+    slices = [one.content for one in series(5)]
+    bodies = [*slices, b"no DICOM", slices[0], zipped(("a", mr))]
+    context = client.app.context
+    commits: list[int] = []
+    submit_all = context.archive.commits.submit_all
+
+    def watched(news: Sequence[NewInstance]) -> list[bool | BaseException]:
+        commits.append(len(news))
+        return submit_all(news)
+
+    monkeypatch.setattr(context.archive.commits, "submit_all", watched)
+
+    async def ask() -> list[Reply]:
+        async with running(client, monkeypatch) as here:
+            asked = [asyncio.create_task(here.ask(post(bodies[0]) + LAST))]
+            await until(lambda: gate.reached == 1)
+            asked += [asyncio.create_task(here.ask(post(body) + LAST)) for body in bodies[1:]]
+            await until(lambda: len(client.app._upload_answers._small) == len(bodies) - 1)
+            gate.opened.set()
+            return [replies(await each)[0] for each in asked]
+
+    answers = asyncio.run(ask())
+    assert [int(reply.status.split()[1]) for reply in answers] == [200] * 5 + [400, 200, 200]
+    known = [orjson.loads(reply.body)["Status"] for reply in (*answers[:5], answers[6])]
+    assert known == ["Success"] * 5 + ["AlreadyStored"]
+    assert [member["Status"] for member in orjson.loads(answers[7].body)] == ["Success"]
+    assert commits == [1, 5]
+    assert len(client.get("/instances").json()) == 6
