@@ -44,9 +44,7 @@ WINDOW = 50_000  # internal ids that are held at a time
 _FIRST_WINDOW = 1_000  # of candidates that may turn out not to match
 _LEAST_WINDOW = 25
 _FEW = 2_000  # rows that are better looked up one by one than met on the way through all
-_OVERLAP = (
-    100  # rows of an ordered window that the next one reads again, should as many be deleted in between
-)
+_OVERLAP = 100  # rows of an ordered window that the next reads again, should as many be deleted in between
 
 
 class SearchTooLong(Exception):
@@ -228,8 +226,11 @@ def _checked(archive: Archive, plan: Plan, wanted: int, watch: _Watch) -> Iterat
     size = FILE_BATCH if plan.opens_files else BATCH
     # Most candidates match, so whoever wants few of them is not made to wait for many.
     first = min(_FIRST_WINDOW, max(_LEAST_WINDOW, wanted + wanted // 4)) if wanted else _FIRST_WINDOW
-    for candidates in _candidates(archive, plan, 0, None, watch, batch=size, first=first):
-        yield _sift(archive, plan, candidates, watch)
+    doubtful: set[int] | None = set() if plan.doubts else None
+    for candidates in _candidates(archive, plan, 0, None, watch, batch=size, first=first, doubtful=doubtful):
+        asked = candidates if doubtful is None else [key for key in candidates if key in doubtful]
+        fails = set(asked).difference(_sift(archive, plan, asked, watch)) if asked else None
+        yield [key for key in candidates if key not in fails] if fails else candidates
 
 
 def _candidates(
@@ -241,12 +242,13 @@ def _candidates(
     *,
     batch: int,
     first: int,
+    doubtful: set[int] | None = None,
 ) -> Iterator[list[int]]:
     """What the statement lets through, in batches; `first` is how many it is asked for at first.
 
     Without an order a window begins behind the last row of the one before. With one it begins at an offset,
     which moves when something arrives or is deleted in between: so it reads the last rows again, and leaves
-    out those that it knows.
+    out those that it knows. `doubtful` is that of `Plan.window`, about the window that the batch is of.
     """
     after, start, size = 0, offset, first
     known: set[int] = set()
@@ -256,7 +258,9 @@ def _candidates(
         again = min(_OVERLAP, offset - start) if plan.order else 0
         wanted = again + (size if limit is None else min(size, limit))
         with archive.index.read() as session:
-            window = plan.window(session, after, offset - again, wanted)
+            if doubtful is not None:
+                doubtful.clear()
+            window = plan.window(session, after, offset - again, wanted, doubtful)
         fresh = [key for key in window if key not in known][:limit] if known else window
         for begin in range(0, len(fresh), batch):
             watch.go_on()

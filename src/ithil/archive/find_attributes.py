@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import orjson
 
 from ithil.archive import find, headers
 from ithil.archive.archive import Archive
 from ithil.archive.index import find_answers, find_rows, query_tags
-from ithil.archive.index.find_answers import SERIES_COLUMNS, STUDY_COLUMNS
+from ithil.archive.index.find_answers import SERIES_COLUMNS
 from ithil.archive.index.find_columns import IN_STUDY
-from ithil.archive.index.find_family import in_studies
 from ithil.archive.index.read import keys_for
-from ithil.archive.index.statement import Row, Session
+from ithil.archive.index.statement import Session
 from ithil.archive.model import DICOM_FILE, Attachment
 from ithil.dicom.dataset import Dataset
 from ithil.dicom.dictionary import is_private
@@ -38,15 +38,41 @@ COLLECTED = frozenset({*IN_STUDY, 0x00201200, 0x00201202, 0x00201204})
 
 _COLLECTED_KEYS = {tag: f"{tag:08x}" for tag in COLLECTED}
 _OF_PATIENT = ("00201200", "00201202", "00201204")
+_NOTHING: Texts = {}
+
+
+Source = tuple[Any, ...]
+"""What the attributes of a study are made of: the layout, then the columns of the index."""
+
+
+class _Layout(NamedTuple):
+    """What a row of `find_answers.studies` has beside the main tags and counts of the study."""
+
+    in_study: tuple[int, ...]
+    of_one_series: bool
+    of_patient: bool
 
 
 @dataclass(slots=True)
 class Match:
-    """One match: its internal id and the attributes that the index knows. `file` is that of an instance."""
+    """One match: its internal id, and of an instance its file.
+
+    A study has its `source`, from which its attributes are made when somebody looks at them: as long as that is
+    equal they are, whatever was written in between. Others have None, and their attributes are `given`.
+    """
 
     key: int
-    texts: Texts
+    given: Texts | None
     file: File | None = None
+    source: Source | None = None
+
+    @property
+    def texts(self) -> Texts:
+        """The attributes that the index knows."""
+        if self.given is None:
+            assert self.source is not None
+            self.given = _texts_of_study(self.source)
+        return self.given
 
 
 def matches(
@@ -65,39 +91,74 @@ def matches(
     studies have the attributes of one of their series as well.
     """
     wanted = frozenset(collected)
+    in_study = tuple(tag for tag in IN_STUDY if tag in wanted)
+    layout = _Layout(in_study, of_one_series and level == Level.STUDY, not wanted <= IN_STUDY.keys())
     for keys in batches:
         if not keys:
             continue
         with archive.index.read() as session:
-            found = _read(session, level, keys, wanted)
-            if declared:
-                _add_declared(session, level, found, declared)
-            if of_one_series and level == Level.STUDY:
-                for key, main_tags in find_answers.first_series(session, keys_for(session, list(keys))):
-                    if key in found:
-                        found[key].texts = {**orjson.loads(main_tags), **found[key].texts}
+            known = _declared(session, level, keys, declared) if declared else {}
+            if level == Level.STUDY:
+                found = _studies(session, keys, layout)
+            else:
+                found = _below(session, level, keys, layout)
+        for key, texts in known.items():
+            one = found.get(key)
+            if one is not None and one.source is not None:
+                found[key] = Match(key, _texts_of_study(one.source, texts))
+            elif one is not None:
+                one.given = {**texts, **one.texts}
         yield [found[key] for key in keys if key in found]
 
 
-def _read(session: Session, level: Level, keys: Sequence[int], collected: frozenset[int]) -> dict[int, Match]:
+def _studies(session: Session, keys: Sequence[int], layout: _Layout) -> dict[int, Match]:
+    rows = find_answers.studies(session, keys_for(session, list(keys)), *layout)
+    return {row[0]: Match(row[0], None, None, (layout, *row)) for row in rows}
+
+
+def _texts_of_study(source: Source, declared: Texts = _NOTHING) -> Texts:
+    """The attributes of a study. Its own count more than those that are `declared`, and these more than a series'."""
+    layout, _, own, of_patient, series, instances, *more = source
+    texts = {**declared, **orjson.loads(of_patient), **orjson.loads(own)}
+    texts["00080056"] = "ONLINE"
+    texts["00201206"] = str(series)
+    texts["00201208"] = str(instances)
+    for tag, values in zip(layout.in_study, more, strict=False):
+        different = orjson.loads(values) if values else ()
+        texts[_COLLECTED_KEYS[tag]] = "\\".join(sorted(filter(None, different)))
+    if layout.of_patient:
+        texts.update(zip(_OF_PATIENT, map(str, more[-len(_OF_PATIENT) :]), strict=True))
+    if layout.of_one_series:
+        first = more[len(layout.in_study)]
+        if first is not None:
+            texts = {**orjson.loads(first), **texts}
+    return texts
+
+
+def _below(session: Session, level: Level, keys: Sequence[int], layout: _Layout) -> dict[int, Match]:
+    """Series or instances. Those of one study or series share its attributes, which are read and made once."""
     rows = find_answers.rows(session, level, keys_for(session, list(keys)))
-    above = _Above(session, rows, collected)
-    if level == Level.STUDY:
-        return {row[0]: Match(row[0], above.of_study(row)) for row in rows}
-    if level == Level.SERIES:
-        return {row[0]: Match(row[0], above.of_series(row)) for row in rows}
-    start = STUDY_COLUMNS + SERIES_COLUMNS
+    studies = _studies(session, list({row[1] for row in rows}), layout)
+    series: dict[int, Texts] = {}
     found = {}
     for row in rows:
-        own, sop_class, syntax, pixel_data, *file = row[start:]
-        texts = {**above.of_series(row), **orjson.loads(own)}
-        texts["00080016"] = sop_class
-        texts["00083002"] = syntax
+        study, key, main_tags, count = row[1 : 1 + SERIES_COLUMNS]
+        if study not in studies:
+            continue  # deleted in this moment
+        of_series = series.get(key)
+        if of_series is None:
+            of_series = {**studies[study].texts, **orjson.loads(main_tags), "00201209": str(count)}
+            series[key] = of_series
+        if level == Level.SERIES:
+            found[row[0]] = Match(row[0], of_series)
+            continue
+        own, sop_class, syntax, pixel_data, *file = row[1 + SERIES_COLUMNS :]
+        texts = {**of_series, **orjson.loads(own), "00080016": sop_class, "00083002": syntax}
         found[row[0]] = Match(row[0], texts, (pixel_data, Attachment(DICOM_FILE, *file)))
     return found
 
 
-def _add_declared(session: Session, level: Level, found: dict[int, Match], tags: frozenset[int]) -> None:
+def _declared(session: Session, level: Level, keys: Sequence[int], tags: frozenset[int]) -> dict[int, Texts]:
     """Attributes that were declared as query tags of this level."""
     # A private attribute is shown with its creator, whom the table does not have for each value.
     names = {
@@ -110,55 +171,11 @@ def _add_declared(session: Session, level: Level, found: dict[int, Match], tags:
         and not is_private(tag.path[0])
     }
     if not names:
-        return
-    for key, texts in query_tags.values_of(session, level, list(found)).items():
-        for tag, text in texts.items():
-            if tag in names:
-                found[key].texts.setdefault(names[tag], text)
-
-
-class _Above:
-    """The attributes of studies and series, each made once however many rows share it."""
-
-    def __init__(self, session: Session, rows: Sequence[Row], collected: frozenset[int]) -> None:
-        self._studies: dict[int, Texts] = {}
-        self._series: dict[int, Texts] = {}
-        self._in_studies: list[tuple[str, dict[int, list[str]]]] = []
-        self._patients: dict[int, tuple[int, int, int]] = {}
-        if not collected or not rows:
-            return
-        studies = list({row[1] for row in rows})
-        for tag, (column, _) in IN_STUDY.items():
-            if tag in collected:
-                self._in_studies.append((_COLLECTED_KEYS[tag], in_studies(session, column, studies)))
-        if not collected <= IN_STUDY.keys():
-            patients = list({row[6] for row in rows})
-            self._patients = find_answers.patient_counts(session, keys_for(session, patients))
-
-    def of_study(self, row: Row) -> Texts:
-        key = row[1]
-        texts = self._studies.get(key)
-        if texts is None:
-            texts = {**orjson.loads(row[3]), **orjson.loads(row[2])}
-            texts["00080056"] = "ONLINE"
-            texts["00201206"] = str(row[4])
-            texts["00201208"] = str(row[5])
-            for name, values in self._in_studies:
-                texts[name] = "\\".join(values.get(key, ()))
-            if self._patients:
-                counts = self._patients.get(row[6], (0, 0, 0))
-                texts.update(zip(_OF_PATIENT, map(str, counts), strict=True))
-            self._studies[key] = texts
-        return texts
-
-    def of_series(self, row: Row) -> Texts:
-        key, own, count = row[STUDY_COLUMNS : STUDY_COLUMNS + SERIES_COLUMNS]
-        texts = self._series.get(key)
-        if texts is None:
-            texts = {**self.of_study(row), **orjson.loads(own)}
-            texts["00201209"] = str(count)
-            self._series[key] = texts
-        return texts
+        return {}
+    found = query_tags.values_of(session, level, list(keys))
+    return {
+        key: {names[tag]: text for tag, text in texts.items() if tag in names} for key, texts in found.items()
+    }
 
 
 def files(archive: Archive, level: Level, found: Sequence[Match]) -> dict[int, File]:

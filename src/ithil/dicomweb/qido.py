@@ -13,8 +13,6 @@ from functools import partial
 from itertools import chain
 from time import monotonic
 
-import orjson
-
 from ithil import error_codes as codes
 from ithil.archive import find
 from ithil.archive.query import BadQuery
@@ -105,6 +103,8 @@ def _form(request: Request) -> tuple[str, bool]:
 
     Viewers send all kinds of types to all kinds of resources, so who asks for none of ours gets JSON.
     """
+    if request.headers.get("accept") == JSON and "accept" not in request.query:
+        return JSON, True  # what nearly all ask for
     for one in accepted(request):
         in_parts, wanted = unwrapped(one)
         if in_parts:
@@ -120,7 +120,7 @@ def _form(request: Request) -> tuple[str, bool]:
 
 
 class _Results:
-    """What a search finds, as objects, batch by batch."""
+    """What a search finds. It can be drawn once."""
 
     def __init__(self, request: Request, asked: Search) -> None:
         archive = request.context.archive
@@ -151,7 +151,17 @@ class _Results:
                 asked.warnings.append(_UNFINISHED)
         if most != asked.limit:
             batches = _at_most(most, batches, asked)
-        self.batches = self._answers.batches(batches)
+        self._batches = batches
+
+    @property
+    def objects(self) -> Iterator[list[Json]]:
+        """The results, batch by batch."""
+        return self._answers.objects(self._batches)
+
+    @property
+    def json(self) -> Iterator[bytes]:
+        """The same as JSON, with commas between them."""
+        return self._answers.json(self._batches)
 
     @property
     def sound(self) -> bool:
@@ -201,14 +211,14 @@ def _json(results: _Results) -> Answer:
 
 def _json_pieces(results: _Results) -> Iterator[bytes]:
     before = b"["
-    for batch in results.batches:
-        yield before + orjson.dumps(batch)[1:-1]
+    for batch in results.json:
+        yield before + batch
         before = b","
     yield b"]" if before == b"," else b"[]"
 
 
 def _xml(results: _Results) -> Answer:
-    return related(map(_xml_part, chain.from_iterable(results.batches)), XML)
+    return related(map(_xml_part, chain.from_iterable(results.objects)), XML)
 
 
 def _xml_part(one: Json) -> Part:
@@ -217,7 +227,7 @@ def _xml_part(one: Json) -> Part:
 
 
 def _csv(results: _Results) -> Answer:
-    pieces = qido_csv.lines(sorted(results.shown.all), results.batches)
+    pieces = qido_csv.lines(sorted(results.shown.all), results.objects)
     return Answer(Stream(pieces), f"{CSV}; charset=utf-8")
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from ithil.archive import find
 from ithil.archive import find_attributes as archived
 from ithil.archive.archive import Archive
@@ -26,6 +28,7 @@ from ithil.dicom.uids import TRANSFER_SYNTAXES
 from ithil.dicom.values import TEXT_VRS
 from ithil.dicomweb.links import instance_link, series_link, study_link
 from ithil.dicomweb.qido_attributes import CHARACTER_SET, IN_FILES, MODALITIES_IN_STUDY, RETRIEVE_URL, Shown
+from ithil.dicomweb.qido_ready import CAPACITY, ReadyJson
 
 LARGEST_VALUE = LONGEST_VALUE
 """Bytes of a value in a file beyond which it is left out of answers; it can be had as bulk data."""
@@ -43,6 +46,7 @@ _STUDY, _SERIES, _INSTANCE = "0020000d", "0020000e", "00080018"
 _MODALITIES = f"{MODALITIES_IN_STUDY:08X}"
 _URL = f"{RETRIEVE_URL:08X}"
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+_ready = ReadyJson(CAPACITY)
 
 
 Column = tuple[str, str, Callable[[str], Json], Json | None]
@@ -68,21 +72,13 @@ class Answers:
     unread: int = field(default=0, init=False)
     _weight: int = field(default=0, init=False)  # of the results of a batch, as far as they come from files
 
-    def batches(self, keys: Iterable[Sequence[int]]) -> Iterator[list[Json]]:
+    def objects(self, keys: Iterable[Sequence[int]]) -> Iterator[list[Json]]:
         """The objects of the matches with these internal ids, batch by batch.
 
         Where files are opened, batches are small: each is handed out before many more files are read.
         """
         columns = _columns(self.shown.always, self.shown.if_known)
-        found = archived.matches(
-            self.archive,
-            self.level,
-            keys,
-            self.shown.collected,
-            declared=self.shown.in_files,
-            of_one_series=self.shown.of_one_series,
-        )
-        for matches in found:
+        for matches in self._found(keys):
             files = self._files(matches)
             objects = []
             for match in matches:
@@ -97,6 +93,31 @@ class Answers:
             if objects:
                 yield objects
 
+    def json(self, keys: Iterable[Sequence[int]]) -> Iterator[bytes]:
+        """The same as JSON: of each batch its objects, with commas between them."""
+        if self._opens_files or self.level != Level.STUDY:
+            for objects in self.objects(keys):
+                yield orjson.dumps(objects)[1:-1]
+            return
+        columns = _columns(self.shown.always, self.shown.if_known)
+
+        def make(match: Match) -> bytes:
+            return orjson.dumps(_object(columns, match.texts, self._link(match.texts)))
+
+        for matches in self._found(keys):
+            if matches:
+                yield b",".join(_ready.of((self.shown, self.root), matches, make))
+
+    def _found(self, keys: Iterable[Sequence[int]]) -> Iterator[list[Match]]:
+        return archived.matches(
+            self.archive,
+            self.level,
+            keys,
+            self.shown.collected,
+            declared=self.shown.in_files,
+            of_one_series=self.shown.of_one_series,
+        )
+
     def _link(self, texts: Texts) -> str:
         study = texts.get(_STUDY, "")
         if self.level == Level.STUDY:
@@ -107,10 +128,15 @@ class Answers:
 
     # -- files ---------------------------------------------------------------------------------------------
 
+    @property
+    def _opens_files(self) -> bool:
+        """Whether something is to be shown that may only be in files."""
+        return self.open_files and (self.whole_files or bool(self.shown.in_files))
+
     def _files(self, matches: Sequence[Match]) -> dict[int, File]:
         """The files to look into for what is to be shown and is not in the index, by internal id."""
         wanted = self.shown.in_files
-        if not self.open_files or not (wanted or self.whole_files):
+        if not self._opens_files:
             return {}
         keys = {f"{tag:08x}" for tag in wanted}
         lacking = matches if self.whole_files else [one for one in matches if not keys <= one.texts.keys()]

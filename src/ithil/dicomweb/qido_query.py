@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ithil import error_codes as codes
 from ithil.archive import fuzzy
@@ -256,6 +257,18 @@ def _item(keys: list[tuple[Path, Question]]) -> Item:
 
 def _path(name: str) -> Path | None:
     """The attribute that a name or a path with dots means, None if no dictionary knows it."""
+    return _usual_path(name) if len(name) <= _LONGEST_USUAL else _path_of(name)
+
+
+_LONGEST_USUAL = 64  # characters of a name that is worth remembering
+
+
+@lru_cache(maxsize=1024)
+def _usual_path(name: str) -> Path | None:
+    return _path_of(name)
+
+
+def _path_of(name: str) -> Path | None:
     steps = name.split(".")
     if len(steps) > DEEPEST:
         raise _bad(f"An attribute can be in {DEEPEST} sequences at most")

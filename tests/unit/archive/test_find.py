@@ -329,7 +329,7 @@ def test_what_is_asked_never_is_sql(archive: Archive, filled: dict[str, StoreRes
     assert len(search(archive, STUDY)) == 3
 
 
-VALUES = ["", "a", "A", "b", "ab", "a_b", "a b", "ä", "ab%", "a*"]
+VALUES = ["", "a", "A", "b", "ab", "a_b", "a b", "ä", "ab%", "a*", "[b]_"]
 TAGS = ["PatientID", "PatientName", "StudyDescription", "RequestingPhysician", "SeriesDescription"]
 
 
@@ -342,6 +342,7 @@ def test_searches_agree_with_looking_at_every_value(archive: Archive, seed: int)
         values = {name: source.choice(VALUES) for name in TAGS if source.random() < 0.8}
         known[put(archive, instance(**values)).series] = values
     texts = ["a", "A*", "*b", "?", "*", "a_*", "a\\", "b\\ä", "ä*", "*a*b*", "a?b", "*%", "ab"]
+    texts += ["*b*", "*B]*", "*[b]*", "*a_b*", "* *", "**a**", "*%*"]
     for _ in range(60):
         query = {name: source.choice(texts) for name in source.sample(TAGS, source.choice((1, 1, 2)))}
         case_sensitive = source.random() < 0.3

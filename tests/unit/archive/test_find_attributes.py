@@ -80,3 +80,30 @@ def test_what_is_gone_is_left_out(filled: Archive) -> None:
     batches = [[1, 999_999], [], [2]]
     found = list(find_attributes.matches(filled, Level.STUDY, batches))
     assert [[one.key for one in batch] for batch in found] == [[1], [2]]
+
+
+@pytest.mark.parametrize("of_one_series", [False, True])
+def test_equal_sources_are_equal_attributes(filled: Archive, of_one_series: bool) -> None:
+    first, other = _matches(filled, Level.STUDY, of_one_series=of_one_series)
+    again, _ = _matches(filled, Level.STUDY, of_one_series=of_one_series)
+    assert (first.source, first.texts) == (again.source, again.texts)
+    assert first.source != other.source
+    put(filled, instance(**PATIENT, StudyInstanceUID="1.2.5", Modality="MR"))
+    later, _, _ = _matches(filled, Level.STUDY, of_one_series=of_one_series)
+    assert later.texts["00201200"] == "3"  # it is of the patient, and shown of each study
+    assert later.source != first.source
+
+
+def test_studies_without_what_is_collected(filled: Archive) -> None:
+    found = list(find_attributes.matches(filled, Level.STUDY, [[1, 2]]))
+    assert {"00080061", "00080062", "00201200"}.isdisjoint(found[0][0].texts)
+    found = list(find_attributes.matches(filled, Level.STUDY, [[2]], {0x00080061}))
+    assert found[0][0].texts["00080061"] == "MR"
+
+
+def test_an_empty_modality_is_none(archive: Archive) -> None:
+    put(archive, instance(StudyInstanceUID="1.2.6", SeriesInstanceUID="1.2.6.1", Modality=""))
+    put(archive, instance(StudyInstanceUID="1.2.7", SeriesInstanceUID="1.2.7.1", Modality='C"T'))
+    put(archive, instance(StudyInstanceUID="1.2.7", SeriesInstanceUID="1.2.7.2", Modality=""))
+    put(archive, instance(StudyInstanceUID="1.2.7", SeriesInstanceUID="1.2.7.3", Modality="\u00c4\\B"))
+    assert [one.texts["00080061"] for one in _matches(archive, Level.STUDY)] == ["", 'C"T\\\u00c4\\B']

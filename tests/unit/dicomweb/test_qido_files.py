@@ -182,14 +182,14 @@ def test_results_with_much_in_them_come_in_small_batches(
     for number in range(6):
         images.store(client, image(ramp(), f"1.2.3.4.{number + 5}", ReferencedImageSequence=some))
     sizes = []
-    batches = qido_answer.Answers.batches
+    objects = qido_answer.Answers.objects
 
     def note(self: qido_answer.Answers, keys: list[list[int]]) -> Iterator[list[Json]]:
-        for batch in batches(self, keys):
+        for batch in objects(self, keys):
             sizes.append(len(batch))
             yield batch
 
-    monkeypatch.setattr(qido_answer.Answers, "batches", note)
+    monkeypatch.setattr(qido_answer.Answers, "objects", note)
     monkeypatch.setattr(qido_answer, "HEAVY", 10_000)
     assert len(search(client, "/instances?includefield=ReferencedImageSequence")) == 6
     assert sum(sizes) == 6

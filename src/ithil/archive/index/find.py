@@ -23,6 +23,7 @@ from ithil.archive.index.find_conditions import (
     Condition,
     Starts,
     conjunction,
+    has_lost,
 )
 from ithil.archive.index.find_order import OrderKey
 from ithil.archive.index.read import resource_select
@@ -110,6 +111,7 @@ class Plan:
     order: tuple[OrderKey, ...] = ()
     probe: Probe | None = None
     driven: bool = False  # an index finds the rows, so that going through all of them in order is no gain
+    selective: bool = False  # and leads straight to those few that can match
 
     @property
     def direct(self) -> bool:
@@ -126,13 +128,34 @@ class Plan:
         """Whether the file of one instance of each candidate is looked into."""
         return bool(self.file_checks or self.sequence_checks)
 
-    def window(self, session: Session, after: int, offset: int, limit: int) -> list[int]:
-        """Internal ids of candidates behind `after`, in order; `after` is for queries without an order."""
-        shape = (self.level, self.dialect, tuple(self.conditions), self.order, self.driven, after > 0)
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The JSON columns whose text tells whether a candidate has to be looked at again; without any, all have to
+        be."""
+        checks = self.checks
+        if self.checks_below or self.metadata_checks or self.opens_files:
+            return ()
+        if not all(each.trusted and each.level == self.level for each in checks):
+            return ()
+        return tuple(dict.fromkeys(each.column for each in checks))
+
+    def window(
+        self, session: Session, after: int, offset: int, limit: int, doubtful: set[int] | None = None
+    ) -> list[int]:
+        """Internal ids of candidates behind `after`, in order; `after` is for queries without an order.
+
+        With `doubtful`, those that have to be looked at again because of `doubts` are added to it: all of them where
+        the database would ask that of more rows than there are in the window.
+        """
+        doubts = () if doubtful is None or not self.selective else self.doubts
+        shape = (self.level, self.dialect, tuple(self.conditions), self.order, self.driven, after > 0, doubts)
         values = {**self.values, "window": limit, "offset": offset}
         if after:
             values["after"] = after
-        return [row[0] for row in session.all(_window(*shape), parameters(values, self.dialect))]
+        found = session.all(_window(*shape), parameters(values, self.dialect))
+        if doubtful is not None:
+            doubtful.update(row[0] for row in found if not doubts or row[1])
+        return [row[0] for row in found]
 
     def few(self, session: Session, most: int) -> list[int] | None:
         """Internal ids of the rows that satisfy `probe`; None if there are more than `most`."""
@@ -145,7 +168,7 @@ class Plan:
         """Look among the rows with these internal ids only."""
         self.conditions.insert(0, Compare("id", "in", "narrowed"))
         self.values["narrowed"] = keys
-        self.driven = True
+        self.driven = self.selective = True
 
     def walk(self) -> None:
         """Meet the rows in the order of the answer, for which SQLite has to be kept from the index of the probe."""
@@ -180,6 +203,7 @@ def _window(
     order: tuple[OrderKey, ...],
     driven: bool,
     resumed: bool,
+    doubts: tuple[str, ...],
 ) -> Statement:
     table = t.BY_LEVEL[level]
     key: sa.ColumnElement[Any] = table.c.id
@@ -187,6 +211,13 @@ def _window(
         # Not the column itself, so that the database does not go through the whole table to save a sort.
         key = table.c.id + sa.literal_column("0")
     query = sa.select(table.c.id).where(*conjunction(table, conditions, dialect))
+    if doubts:
+        # Seen from a row of its own, so that candidates can still be found by an index that holds all else.
+        own = table.alias("own")
+        lost = sa.select(sa.or_(*(has_lost(own.c[column]) for column in doubts))).where(
+            own.c.id == table.c.id
+        )
+        query = query.add_columns(lost.correlate(table).scalar_subquery())
     if resumed:
         query = query.where(key > sa.bindparam("after", type_=sa.BigInteger))
     for each in order:

@@ -97,13 +97,22 @@ ORDER_COLUMNS: dict[tuple[Level, int], str] = {(_S, 0x00200010): "study_id"}
 """Columns that serve for sorting only: their text has case and accents, so it cannot be searched as it is."""
 
 
+_LOOKED_AT = {
+    level: (
+        *reversed([above for above in Level if above <= level]),
+        *(below for below in Level if below > level),
+    )
+    for level in Level
+}
+
+
 def place_of(tag: int, searched: Level, main_tags: Mapping[Level, Sequence[int]]) -> Place | None:
     """Where the index keeps `tag` for a search at level `searched`; None if only files have it.
 
     `main_tags` are those of each level, the configuration's included.
     """
-    for level in (*range(searched, -1, -1), *range(searched + 1, len(Level))):
-        place = _place_at(tag, Level(level), main_tags)
+    for level in _LOOKED_AT[searched]:
+        place = _place_at(tag, level, main_tags)
         if place is not None:
             return place
     return None

@@ -17,6 +17,7 @@ import orjson
 from ithil.archive import fuzzy
 from ithil.archive.index.find_columns import Form, Place
 from ithil.archive.index.find_conditions import (
+    LOST,
     AllOf,
     AnyOf,
     Compare,
@@ -32,7 +33,6 @@ from ithil.archive.matching import Equal, Fuzzy, Match, OneOf, Range, Wildcard, 
 from ithil.dicom.main_tags import normalise
 
 _LAST_CHARACTER = "\U0010ffff"
-_LOST = ("%", "_")  # normalising makes blanks of them
 
 
 class Certainty(Enum):
@@ -127,6 +127,9 @@ def _normalised(column: str, match: Match, name: str, case_sensitive: bool, dial
         # At the end of a value they are blanks that were cut off.
         pattern = re.sub(r"[%_\s]+", "*", pattern)
     pattern = normalise(pattern)
+    inside = pattern[1:-1]
+    if dialect == "sqlite" and inside and pattern == f"*{inside}*" and not re.search(r"[*?]", inside):
+        return Compared((Compare(column, "has", name),), {name: inside}, certainty)
     conditions: list[Condition] = [Compare(column, "glob", name)]
     values: dict[str, Any] = {name: glob_pattern(pattern, dialect)}
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
@@ -155,7 +158,7 @@ def _fuzzy(place: Place, key: str, match: Fuzzy, name: str, dialect: str) -> Com
 
 
 def _certainty(text: str, case_sensitive: bool) -> Certainty:
-    if case_sensitive or any(character in text for character in _LOST):
+    if case_sensitive or any(character in text for character in LOST):
         return Certainty.NEVER
     return Certainty.UNLESS_LOST
 

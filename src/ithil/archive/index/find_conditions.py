@@ -37,6 +37,20 @@ def one_of(column: sa.ColumnElement[Any], name: str, kind: Any, dialect: str) ->
     return column.op("=")(sa.func.any(sa.bindparam(name, type_=postgresql.ARRAY(kind))))
 
 
+def with_keys(
+    query: sa.Select[Any], source: Any, column: sa.ColumnElement[Any], dialect: str
+) -> sa.Select[Any]:
+    """`query` from those rows of `source` whose `column`, an internal id, is in the list that the parameter `keys`
+    holds. No id may be in the list twice.
+
+    SQLite goes through the list as it is; for `one_of` it would be sorted first, which takes as long as the rows.
+    """
+    if dialect != "sqlite":
+        return query.select_from(source).where(one_of(column, "keys", sa.BigInteger, dialect))
+    each = sa.func.json_each(sa.bindparam("keys", type_=sa.Text)).table_valued("value")
+    return query.select_from(sa.join(each, source, column == each.c.value))
+
+
 def some(source: sa.FromClause, *where: Sql) -> Sql:
     """There is a row of `source`, seen from the rows of all tables that are named outside."""
     return sa.exists(sa.literal_column("1")).select_from(source).where(*where).correlate_except(source)
@@ -47,9 +61,19 @@ def contains(column: sa.ColumnElement[Any], text: str) -> Sql:
     return column.like(sa.literal(f"%{text}%"))
 
 
+LOST = ("%", "_")
+"""Characters of which normalising makes blanks."""
+
+
+def has_lost(column: sa.ColumnElement[Any]) -> Sql:
+    """A text has one of the characters that normalising loses."""
+    return sa.or_(*(column.like(sa.literal(f"%\\{one}%"), escape="\\") for one in LOST))
+
+
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A column with the parameter `name`: `=`, `>=`, `<=`, `in`, or `glob` with a pattern of `glob_pattern`.
+    """A column with the parameter `name`: `=`, `>=`, `<=`, `in`, `has` for a text that stands somewhere in it (SQLite
+    only, which takes longer for a pattern), or `glob` with a pattern of `glob_pattern`.
 
     With `upper` the value counts in upper case (code strings, which are ASCII). With `passing` an index of the
     column is left aside.
@@ -71,6 +95,8 @@ class Compare:
         if self.operator == "in":
             return one_of(column, self.name, type(kind), dialect)
         value = sa.bindparam(self.name, type_=kind)
+        if self.operator == "has":
+            return sa.func.instr(column, value) > sa.literal_column("0")
         if self.operator == "glob":
             return column.op("GLOB")(value) if dialect == "sqlite" else column.like(value, escape="\\")
         return {"=": column.__eq__, ">=": column.__ge__, "<=": column.__le__}[self.operator](value)

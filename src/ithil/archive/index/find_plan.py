@@ -71,6 +71,7 @@ def plan(
     _join_levels(made, by_level)
     if any(_finds(each, made.level, main_tags) for each in query.constraints) or query.parents:
         made.probe = None
+        made.selective = True
     made.order = order_keys(query.order, query.level, main_tags)
     if query.newest_first and not made.order:
         made.order = (newest_first(query.level),)
