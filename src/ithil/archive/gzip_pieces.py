@@ -4,11 +4,15 @@ Several gzip members in a row are one stream too, but Chromium, Safari and httpx
 So what is kept are pieces of a deflate stream (RFC 1951) that end at a byte and refer to nothing before them;
 header, end and checksum are put around any number of them. Only the checksum needs thought: that of two texts
 follows from those of each and the length of the second, by arithmetic of polynomials over GF(2).
+
+To compress a text takes as long as to make it. A `FreshPiece` is one that has not been compressed yet: who
+wants the plain text need not wait for that.
 """
 
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +22,10 @@ _LEVEL = 6
 _HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 _LAST_BLOCK = b"\x03\0"  # empty
 _POLYNOMIAL = 0xEDB88320  # of CRC-32, the bits in reverse
+_SHORT = 4096  # bytes
+_AT_ONCE = (
+    512 * 1024
+)  # bytes that `plain` inflates; larger buffers come from the system each time, and are cold
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,46 @@ class Piece:
     deflated: bytes
     checksum: int
     size: int
+
+    @property
+    def held(self) -> int:
+        """Bytes that it takes in memory."""
+        return len(self.deflated)
+
+    def compressed(self) -> Piece:
+        """The piece itself."""
+        return self
+
+
+class FreshPiece:
+    """A text that is compressed when that is first asked for, once for all threads."""
+
+    __slots__ = ("__weakref__", "_lock", "_piece", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self._piece: Piece | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the plain text."""
+        return len(self.text)
+
+    @property
+    def held(self) -> int:
+        """Bytes that it takes in memory."""
+        return len(self.text)
+
+    def compressed(self) -> Piece:
+        """The text as a piece."""
+        with self._lock:
+            if self._piece is None:
+                self._piece = compress(self.text)
+            return self._piece
+
+
+AnyPiece = Piece | FreshPiece
 
 
 def compress(text: bytes, level: int = _LEVEL) -> Piece:
@@ -41,22 +89,54 @@ def literal(text: bytes) -> Piece:
     return Piece(header + text, zlib.crc32(text), len(text))
 
 
-def inflate(piece: Piece) -> bytes:
+def inflate(piece: AnyPiece) -> bytes:
     """The plain text of a piece that `compress` made. Raises ValueError if it is damaged."""
+    if isinstance(piece, FreshPiece):
+        return piece.text
+    return b"".join(_parts(piece))
+
+
+def plain(pieces: Iterable[AnyPiece]) -> Iterator[bytes]:
+    """The texts of the pieces, one after the other, in parts that are neither tiny nor large.
+
+    Raises ValueError if a piece is damaged, before its last part.
+    """
+    before = b""  # short texts, which are not worth a part
+    for piece in pieces:
+        for part in [piece.text] if isinstance(piece, FreshPiece) else _parts(piece):
+            if len(part) < _SHORT:
+                before += part
+            else:
+                yield before + part if before else part
+                before = b""
+    if before:
+        yield before
+
+
+def _parts(piece: Piece) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest, left, checksum = piece.deflated + _LAST_BLOCK, piece.size, 0
     try:
-        text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(piece.deflated + _LAST_BLOCK, piece.size + 1)
+        while left > _AT_ONCE:
+            part = inflater.decompress(rest, _AT_ONCE)
+            if len(part) < _AT_ONCE:
+                raise ValueError("a compressed piece ends early")
+            rest, left, checksum = inflater.unconsumed_tail, left - len(part), zlib.crc32(part, checksum)
+            yield part
+        last = inflater.decompress(rest, left + 1)
     except zlib.error:
         raise ValueError("a compressed piece cannot be inflated") from None
-    if len(text) != piece.size or zlib.crc32(text) != piece.checksum:
+    if len(last) != left or zlib.crc32(last, checksum) != piece.checksum:
         raise ValueError("a compressed piece does not hold what it should")
-    return text
+    yield last
 
 
-def stream(pieces: Iterable[Piece]) -> Iterator[bytes]:
+def stream(pieces: Iterable[AnyPiece]) -> Iterator[bytes]:
     """The gzip stream of the texts of the pieces, one after the other."""
     yield _HEADER
     checksum = size = 0
-    for piece in pieces:
+    for each in pieces:
+        piece = each.compressed()
         yield piece.deflated
         checksum = combined(checksum, piece.checksum, piece.size)
         size += piece.size

@@ -10,6 +10,10 @@ first; those who ask at the same time wait for him. The links in a document begi
 client that is expected; for any other they are exchanged, and the result is kept in memory for those who come
 the same way.
 
+To compress and keep a document takes a third of the time of all. It is done after the answer for which it was
+built (`Afterwards`), so far as that does not need it. Till then others of the same process are given what is
+there, those of other processes build the document too.
+
 An instance whose file cannot be read is left out and counted, be it all that the series has. Such a document
 is not kept, so that the next request looks again.
 """
@@ -18,17 +22,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from weakref import WeakSet, WeakValueDictionary
 
 import orjson
 
 from ithil import error_codes as codes
-from ithil.archive import clock, headers
+from ithil.archive import clock, headers, link_roots
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris, instance_path
-from ithil.archive.gzip_pieces import Piece, compress, inflate
+from ithil.archive.gzip_pieces import AnyPiece, FreshPiece, compress, inflate
 from ithil.archive.headers import UNREADABLE, start_of_file
 from ithil.archive.index import changelog, sweeps
 from ithil.archive.index import series_documents as rows
@@ -57,18 +64,26 @@ KEPT_IN_MEMORY = 16 * 1024 * 1024
 REROOTED = 32 * 1024 * 1024
 """Bytes of documents with other links than those of the index that a process keeps."""
 
+LARGEST_FRESH = 32 * 1024 * 1024
+"""Bytes of text that a process holds because it has not been compressed yet; beyond that it is at once."""
+
+Afterwards = list[Callable[[], None]]
+"""What is to be called when the answer has been sent. If it is not, a document will be built again."""
+
 _FAST = 1  # level of compression of what is used once
 _LEASE_SECONDS = 30.0
 _CHANGES_AT_ONCE = 50
 _TRIES = 3
-_MOST_VOTES = 20
 
 # Those of the process: a version is made of UUIDs of files, which are unique among all archives.
 _being_built = SharedCache()
 _rerooted = SharedCache()
+_unsaved: WeakValueDictionary[str, SeriesDocument] = WeakValueDictionary()  # what is served, by version
+_fresh: WeakSet[FreshPiece] = WeakSet()  # the pieces of these
+_making_fresh = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SeriesDocument:
     """A document: its pieces, put together with commas, are the objects of all instances.
 
@@ -78,14 +93,14 @@ class SeriesDocument:
 
     version: str
     root: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[AnyPiece, ...]
     unreadable: int = 0
     failure: Exception | None = None
 
     @property
-    def compressed_size(self) -> int:
+    def held(self) -> int:
         """Bytes that it takes in memory."""
-        return sum(len(piece.deflated) for piece in self.pieces)
+        return sum(piece.held for piece in self.pieces)
 
 
 class _Changed(Exception):
@@ -107,12 +122,15 @@ def version_of(archive: Archive, series: SeriesRow) -> str:
         return _version(archive, rows.file_uuids(session, series.id))
 
 
-def get(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
+def get(
+    archive: Archive, series: SeriesRow, root: str, afterwards: Afterwards | None = None
+) -> SeriesDocument | None:
     """The document of a series as it is now, with links that begin with `root`; None if the series is gone.
 
-    If not one instance can be read it has no pieces. Raises StorageUnavailable, IndexUnavailable.
+    What can be done later is appended to `afterwards`; without that it is done when this returns. If not one
+    instance can be read the document has no pieces. Raises StorageUnavailable, IndexUnavailable.
     """
-    _expected.seen(root)
+    link_roots.expected.seen(root)
     with archive.index.read() as session:
         version = _version(archive, rows.file_uuids(session, series.id))
         found = rows.read(session, series.id, version)
@@ -122,7 +140,7 @@ def get(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None
             return document if document.root == root else _kept_with_root(document, root)
         except ValueError:
             log.warning("A document of the index is damaged and will be built anew")
-    built = _shared(archive, series, version, root)
+    built = _shared(archive, series, version, root, afterwards)
     if built is None or built.unreadable or not archive.settings.dicom_web.enable_metadata_cache:
         return None if built is None else with_root(built, root)
     return built if built.root == root else _kept_with_root(built, root)
@@ -134,7 +152,9 @@ def keep(archive: Archive, series: SeriesRow, root: str) -> None:
         version = _version(archive, rows.file_uuids(session, series.id))
         if rows.exists(session, series.id, version):
             return
-    _shared(archive, series, version, root)
+    document = _shared(archive, series, version, root)
+    if document is not None and _unsaved.get(document.version) is document:  # built for an answer meanwhile
+        _put(archive, series, document)
 
 
 def with_root(document: SeriesDocument, root: str) -> SeriesDocument:
@@ -151,7 +171,7 @@ def _kept_with_root(document: SeriesDocument, root: str) -> SeriesDocument:
 
     def make() -> tuple[SeriesDocument, int]:
         made = with_root(document, root)
-        return made, made.compressed_size
+        return made, made.held
 
     return _rerooted.get((document.version, root), REROOTED, make)
 
@@ -178,27 +198,46 @@ def is_kept(archive: Archive) -> bool:
     return archive.settings.dicom_web.enable_metadata_cache and not archive.settings.read_only
 
 
-def _shared(archive: Archive, series: SeriesRow, version: str, root: str) -> SeriesDocument | None:
+def _shared(
+    archive: Archive, series: SeriesRow, version: str, root: str, afterwards: Afterwards | None = None
+) -> SeriesDocument | None:
     """The document that is being built for `version`, or a new one, maybe with the root of somebody else."""
 
     def make() -> tuple[SeriesDocument | None, int]:
-        document = _build(archive, series, root)
+        document = _unsaved.get(version)
+        if document is None:
+            document = _build(archive, series, root, afterwards is not None and is_kept(archive))
         if document is not None and not document.unreadable and is_kept(archive):
-            _put(archive, series, document)
+            if afterwards is None or not any(isinstance(piece, FreshPiece) for piece in document.pieces):
+                _put(archive, series, document)
+            else:
+                _unsaved[document.version] = document
+                afterwards.append(partial(_put_later, archive, series, document))
         if document is None or document.unreadable:
             return document, KEPT_IN_MEMORY  # too large a share to be kept
-        return document, document.compressed_size
+        return document, document.held
 
     read_only = archive.settings.read_only and archive.settings.dicom_web.enable_metadata_cache
     return _being_built.get(version, KEPT_IN_MEMORY, make, keep=read_only)
 
 
+def _put_later(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
+    """The same as `_put` for a document that has been served, by the first of those who were given it."""
+    try:
+        if _unsaved.get(document.version) is document:
+            _put(archive, series, document)
+    except CodedError as error:  # nobody is there any more to be told
+        log.warning("The metadata of a series cannot be kept: %s", error)
+
+
 def _put(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
     seconds, _ = clock.now()
+    pieces = [piece.compressed() for piece in document.pieces]
 
     def work(session: Session) -> None:
         key = lock(session, Level.SERIES, series.public_id)
-        rows.put(session, key, document.version, document.root, document.pieces, seconds)
+        if _version(archive, rows.file_uuids(session, key)) == document.version:  # else it is out of date
+            rows.put(session, key, document.version, document.root, pieces, seconds)
 
     try:
         # What is lost in a crash is built again, so nobody waits for the disk.
@@ -207,21 +246,35 @@ def _put(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
         if error.code != codes.UNKNOWN_RESOURCE:
             raise
         # The series has been deleted in this moment.
+    finally:
+        _unsaved.pop(document.version, None)
 
 
-def _build(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
+def _build(archive: Archive, series: SeriesRow, root: str, fresh: bool) -> SeriesDocument | None:
     for _ in range(_TRIES):
         try:
-            return _Builder(archive, series, root).run()
+            return _Builder(archive, series, root, fresh=fresh).run()
         except _Changed:
             pass
-    return _Builder(archive, series, root, patient=False).run()
+    return _Builder(archive, series, root, fresh=fresh, patient=False).run()
+
+
+def _fresh_piece(text: bytes) -> AnyPiece:
+    """The text as a piece, compressed if there is no room for more text."""
+    with _making_fresh:
+        if sum(piece.size for piece in _fresh) + len(text) <= LARGEST_FRESH:
+            made = FreshPiece(text)
+            _fresh.add(made)
+            return made
+    return compress(text)
 
 
 class _Builder:
-    """Builds the document of one series once."""
+    """Builds the document of one series once; with `fresh`, its pieces need not be compressed."""
 
-    def __init__(self, archive: Archive, series: SeriesRow, root: str, *, patient: bool = True) -> None:
+    def __init__(
+        self, archive: Archive, series: SeriesRow, root: str, *, fresh: bool, patient: bool = True
+    ) -> None:
         self._archive = archive
         self._series = series
         self._root = root
@@ -230,7 +283,8 @@ class _Builder:
         self._writer = SeriesJson(
             headers.limits(archive), archive.default_encoding, arrays=self._mode == "ArrayOfValues"
         )
-        self._pieces: list[Piece] = []
+        self._piece_of = _fresh_piece if fresh else compress
+        self._pieces: list[AnyPiece] = []
         self._texts: list[bytes] = []
         self._size = 0
 
@@ -279,7 +333,7 @@ class _Builder:
 
     def _finish_piece(self) -> None:
         if self._texts:
-            self._pieces.append(compress(b",".join(self._texts)))
+            self._pieces.append(self._piece_of(b",".join(self._texts)))
             self._texts, self._size = [], 0
 
 
@@ -328,10 +382,10 @@ def keep_up(
 
 def keep_expected(archive: Archive, series: SeriesRow) -> None:
     """Build the document of a series, unless it is there, for whichever client comes. Raises what `get` raises."""
-    root = _configured_root(archive) or _expected.root
+    root = link_roots.configured(archive) or link_roots.expected.root
     if not root:
         with archive.index.read() as session:
-            root = rows.newest_root(session) or _own_root(archive)
+            root = rows.newest_root(session) or link_roots.own(archive)
     keep(archive, series, root)
 
 
@@ -341,44 +395,3 @@ def _keep_stable(archive: Archive, public_id: str) -> None:
         if series is None or len(rows.file_uuids(session, series.id)) > MOST_IN_BACKGROUND:
             return
     keep_expected(archive, series)  # whoever asks for it will be told what cannot be read
-
-
-def _configured_root(archive: Archive) -> str:
-    """With what links begin as the operator says, "" if he does not."""
-    host = archive.settings.dicom_web.host
-    return _root_at(archive, host) if host else ""
-
-
-def _own_root(archive: Archive) -> str:
-    return _root_at(archive, f"localhost:{archive.settings.http_port}")
-
-
-def _root_at(archive: Archive, authority: str) -> str:
-    options = archive.settings.dicom_web
-    scheme = "https" if options.ssl or archive.settings.ssl_enabled else "http"
-    path = (options.public_root if options.public_root is not None else options.root).strip("/")
-    return f"{scheme}://{authority}/{path}".rstrip("/")
-
-
-@dataclass(slots=True)
-class _Expected:
-    """The root that most clients of late needed, as a guess at the next.
-
-    A wrong guess costs time and nothing else. Anybody can ask under any name, so a single request does not
-    outvote the others.
-    """
-
-    root: str = ""
-    votes: int = 0
-
-    def seen(self, root: str) -> None:
-        """A client needs links which begin with `root`."""
-        if root == self.root:
-            self.votes = min(self.votes + 1, _MOST_VOTES)
-        elif self.votes > 1:
-            self.votes -= 1
-        else:
-            self.root, self.votes = root, 1
-
-
-_expected = _Expected()

@@ -20,7 +20,7 @@ import orjson
 
 from ithil.dicom import charsets, dataset, dictionary
 from ithil.dicom.dataset import Dataset, Element, parse_span
-from ithil.dicom.encoding import LITTLE, UNDEFINED, Buffer, ScanLimits, skip_undefined
+from ithil.dicom.encoding import LITTLE, UNDEFINED, Buffer, ScanLimits, element_header, skip_undefined
 from ithil.dicom.errors import DicomError
 from ithil.dicom.json_model import FROM_TEXT, JsonWriter
 from ithil.dicom.native_values import (
@@ -35,6 +35,7 @@ from ithil.dicom.uids import TransferSyntax
 
 _PALETTE_DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103})
 _FIRST_DELIMITER = 0xFFFEE000
+_SOP_INSTANCE_UID = LITTLE.key(0x00020003)
 _NO_VALUE = memoryview(b"")
 
 _Note = tuple[int, bytes]
@@ -49,6 +50,17 @@ class _Known(NamedTuple):
     json: bytes
     notes: tuple[_Note, ...] = ()
     elements: tuple[_Known, ...] = ()  # of a run
+
+
+class _Beginning(NamedTuple):
+    """What the file meta information says. It is the same in all files that begin alike but for their UID."""
+
+    before: bytes  # up to the value of MediaStorageSOPInstanceUID, whose length it ends with
+    place: int  # behind that value; 0 if this is not to be taken over
+    after: bytes  # what stands there, the header of the first element of the data set included
+    start: int  # of the data set
+    syntax: TransferSyntax
+    implicit: bool
 
 
 class _Unusual(Exception):
@@ -81,6 +93,8 @@ class SeriesJson:
         self._changing: set[int] = set()
         self._steady = -1  # how many elements and runs there are when no more can be joined
         self._syntax: tuple[TransferSyntax, bool] | None = None
+        self._beginning: _Beginning | None = None
+        self._pixels: tuple[bytes, Element] | None = None  # tag and VR of the pixel data, and its element
 
     def write(self, content: Buffer, pixel_data_offset: int | None, bulk_data_uri: BulkDataUri) -> bytes:
         """The JSON object of one instance.
@@ -88,10 +102,17 @@ class SeriesJson:
         `content` is its file, at least as far as the header of its pixel data, which is a bulk data URI if
         `bulk_data_uri` gives one and has no value else. Raises DicomError.
         """
-        meta = read_file_meta(content, len(content))
-        syntax = syntax_of(content, meta.dataset_offset, meta.transfer_syntax_uid)
-        implicit = is_implicit(content, meta.dataset_offset, syntax)
-        start = meta.dataset_offset
+        begin = self._beginning
+        if (
+            begin is None
+            or not begin.place
+            or not isinstance(content, bytes)
+            or not content.startswith(begin.before)
+            or not content.startswith(begin.after, begin.place)
+        ):
+            begin = self._beginning = _beginning(content)
+            self._pixels = None
+        start, syntax, implicit = begin.start, begin.syntax, begin.implicit
         end = len(content) if pixel_data_offset is None else pixel_data_offset
         attributes = None
         if isinstance(content, bytes) and not syntax.deflated and not syntax.big_endian:
@@ -104,8 +125,10 @@ class SeriesJson:
         if attributes is None:
             attributes = self._parse(content, pixel_data_offset, bulk_data_uri)
         if pixel_data_offset is not None:
-            pixels = pixel_data_element(content, pixel_data_offset, syntax, implicit)
-            attributes.append(_pixel_data(pixels, bulk_data_uri))
+            head = bytes(content[pixel_data_offset : pixel_data_offset + 6])
+            if self._pixels is None or self._pixels[0] != head:
+                self._pixels = head, pixel_data_element(content, pixel_data_offset, syntax, implicit)
+            attributes.append(_pixel_data(self._pixels[1], bulk_data_uri))
         return b"{" + b",".join(attributes) + b"}"
 
     def _parse(self, content: Buffer, offset: int | None, bulk_data_uri: BulkDataUri) -> list[bytes]:
@@ -349,6 +372,24 @@ _TEXT_FORMS: dict[int, tuple[bytes, Callable[[str], Any] | None]] = {
 @lru_cache(maxsize=16384)
 def _digits(tag: int) -> bytes:
     return b"%08X" % tag
+
+
+def _beginning(content: Buffer) -> _Beginning:
+    """What the file meta information of a file says. Raises DicomError."""
+    meta = read_file_meta(content, len(content))
+    start = meta.dataset_offset
+    syntax = syntax_of(content, start, meta.transfer_syntax_uid)
+    implicit = is_implicit(content, start, syntax)
+    position, uid, behind = meta.meta_offset, 0, 0
+    while meta.has_meta and not meta.truncated and position < start <= len(content) - 8:
+        key, vr, value, length = element_header(content, position, len(content), False, LITTLE)
+        if vr not in LITTLE.vr_names:  # how long it is depends on the size of the file
+            return _Beginning(b"", 0, b"", start, syntax, implicit)
+        position = value + length
+        if key == _SOP_INSTANCE_UID:
+            uid, behind = value, position
+    before, after = bytes(content[:uid]), bytes(content[behind : start + 8])
+    return _Beginning(before, behind, after, start, syntax, implicit)
 
 
 def _is_creator(element: Element) -> bool:

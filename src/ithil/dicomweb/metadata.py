@@ -13,13 +13,13 @@ one may be whole. If no instance can be read the request fails.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ithil import error_codes as codes
 from ithil.archive import headers, series_documents, uids
 from ithil.archive.archive import Archive
 from ithil.archive.bulk_data import bulk_data_uris, instance_path
-from ithil.archive.gzip_pieces import Piece, compress, inflate, literal, stream
+from ithil.archive.gzip_pieces import AnyPiece, compress, literal, plain, stream
 from ithil.archive.index.series_documents import InstanceRow, SeriesRow
 from ithil.archive.series_documents import SeriesDocument
 from ithil.dicom import xml_model
@@ -32,7 +32,7 @@ from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.accept import MediaRange, accepted, takes_gzip, unwrapped
-from ithil.http.answers import Answer, Stream
+from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
 
@@ -128,6 +128,8 @@ def _of_series(request: Request, level: Level, public_ids: list[str]) -> Answer:
     else:
         documents = _Documents(archive, series, root)
         answer, unreadable = _json(documents, takes_gzip(request)), documents.unreadable
+        if documents.afterwards:
+            answer.body = _followed(answer, documents.afterwards)
         answer.content_type = media_type
     tell_missing(answer, unreadable)
     return _finished(answer, "" if unreadable else tag)
@@ -136,6 +138,7 @@ def _of_series(request: Request, level: Level, public_ids: list[str]) -> Answer:
 class _Documents:
     """The documents of several series; those that are too large to be held are got again when they are sent.
 
+    `afterwards` is what is left to do for them when the answer has been sent.
     Raises CodedError (unknown) if all the series have gone meanwhile; FileMissing, FileCorrupted or DicomError
     if not one instance can be read.
     """
@@ -146,11 +149,12 @@ class _Documents:
         self._root = root
         self._held: dict[int, SeriesDocument] = {}
         self._lacks: dict[int, int] = {}
+        self.afterwards: series_documents.Afterwards = []
         self.is_held = True
         held = missing = readable = 0
         failure: Exception | None = None
         for number, one in enumerate(series):
-            document = series_documents.get(archive, one, root)
+            document = series_documents.get(archive, one, root, self.afterwards)
             if document is None:
                 missing += 1
                 continue
@@ -158,7 +162,7 @@ class _Documents:
                 self._lacks[number] = document.unreadable
                 failure = document.failure
             readable += len(document.pieces)
-            held += document.compressed_size
+            held += document.held
             if held <= LARGEST_HELD or len(series) == 1:
                 self._held[number] = document
             else:
@@ -173,7 +177,7 @@ class _Documents:
         """How many instances are missing."""
         return sum(self._lacks.values())
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[AnyPiece]:
         """One JSON array, piece by piece. Raises what reading a file raises if it went after it was counted."""
         before = _OPEN
         for number, one in enumerate(self._series):
@@ -191,7 +195,6 @@ class _Documents:
 
 
 _OPEN, _COMMA, _CLOSE = literal(b"["), literal(b","), literal(b"]")
-_PLAIN = {_OPEN: b"[", _COMMA: b",", _CLOSE: b"]"}
 
 
 def _json(documents: _Documents, compressed: bool) -> Answer:
@@ -199,23 +202,48 @@ def _json(documents: _Documents, compressed: bool) -> Answer:
     answer = Answer()
     if documents.is_held:
         pieces = list(documents.pieces())
-        parts = stream(pieces) if compressed else map(_plain, pieces)
-        size = sum(len(piece.deflated) + 32 if compressed else piece.size for piece in pieces)
+        parts = stream(pieces) if compressed else plain(pieces)
+        size = sum(len(piece.compressed().deflated) + 32 if compressed else piece.size for piece in pieces)
         if size <= LARGEST_AT_ONCE:
             answer.body = b"".join(parts)
         else:
             answer.body = Stream(iter(parts), None if compressed else size)
     else:
         each = documents.pieces()
-        answer.body = Stream(stream(each) if compressed else map(_plain, each))
+        answer.body = Stream(stream(each) if compressed else plain(each))
     if compressed:
         answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
-def _plain(piece: Piece) -> bytes:
-    known = _PLAIN.get(piece)
-    return inflate(piece) if known is None else known
+class _Followed:
+    """The parts of a body, and what is done when they have been sent, also if they were not all asked for."""
+
+    def __init__(self, parts: Iterable[bytes], afterwards: series_documents.Afterwards) -> None:
+        self._parts = iter(parts)
+        self._afterwards = afterwards
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Do what is left, once."""
+        while self._afterwards:
+            self._afterwards.pop()()
+
+
+def _followed(answer: Answer, afterwards: series_documents.Afterwards) -> Stream:
+    """The body of an answer with what is to be done after it."""
+    body = answer.body
+    assert not isinstance(body, FilePart)
+    return Stream(_Followed([body] if isinstance(body, bytes) else body.pieces, afterwards), answer.length)
 
 
 def _xml(archive: Archive, series: list[SeriesRow], root: str) -> tuple[Answer, int]:

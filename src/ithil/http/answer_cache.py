@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OVERHEAD = 1000  # bytes that an entry costs beside what it holds
 LARGEST_KEY = 4096  # bytes; longer ones are made up by somebody, and would hold more than their answers
-LARGEST_SHARE = 8  # an entry larger than this part of the capacity is not kept
+LARGEST_SHARE = 4  # an entry larger than this part of the capacity is not kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -14,15 +16,15 @@ import pytest
 from tests.unit.archive.places import ORIGIN, Place, image, put, put_all
 from tests.unit.archive.recount import rows
 
-from ithil.archive import delete, ingest, resources, series_documents
+from ithil.archive import delete, ingest, link_roots, resources, series_documents
 from ithil.archive.archive import Archive
 from ithil.archive.errors import FileMissing
-from ithil.archive.gzip_pieces import Piece, inflate
+from ithil.archive.gzip_pieces import FreshPiece, Piece, inflate
 from ithil.archive.index import series_documents as index
 from ithil.archive.index import stability
 from ithil.archive.index.series_documents import SeriesRow
 from ithil.archive.model import DICOM_FILE
-from ithil.archive.series_documents import SeriesDocument, Watch, keep_up
+from ithil.archive.series_documents import Afterwards, SeriesDocument, Watch, keep_up
 from ithil.archive.shared_cache import SharedCache
 from ithil.dicom.level import Level
 from ithil.settings.dicomweb_options import DicomWeb
@@ -147,7 +149,7 @@ def test_links_are_exchanged_once_for_all_who_come_by_an_address(
 
 def test_what_is_kept_with_other_links_is_bounded(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     series = put(archive, image()).series
-    size = document(archive, series).compressed_size
+    size = document(archive, series).held
     kept_in_memory = SharedCache()
     monkeypatch.setattr(series_documents, "_rerooted", kept_in_memory)
     monkeypatch.setattr(series_documents, "REROOTED", 10 * size)
@@ -166,7 +168,7 @@ def ahead(archive: Archive, number: int) -> str:
 
 
 def test_links_are_made_for_the_clients_that_come(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series_documents, "_expected", series_documents._Expected())
+    monkeypatch.setattr(link_roots, "expected", link_roots.Expected())
     assert ahead(archive, 1).startswith("http://localhost:")
     series = put(archive, image()).series
     for _ in range(5):
@@ -318,3 +320,125 @@ def test_a_read_only_archive_shows_what_it_holds(place: Place) -> None:
     assert len(numbers(reading, series)) == 1
     assert not keep_up(reading, Watch(), "me", 10)
     assert kept(archive) == 0
+
+
+def test_what_is_done_after_the_answer(archive: Archive) -> None:
+    results = put_all(archive, *(image(number=number) for number in range(3)))
+    series = series_row(archive, results[0].series)
+    afterwards: Afterwards = []
+    first = series_documents.get(archive, series, ROOT, afterwards)
+    assert first is not None
+    assert kept(archive) == 0
+    (save,) = afterwards
+    save()
+    save()
+    assert kept(archive) == 1
+    later = document(archive, results[0].series)
+    assert later is not first
+    assert content(later) == content(first)
+
+
+def test_who_comes_before_it_is_kept_is_given_the_same(archive: Archive) -> None:
+    series = series_row(archive, put(archive, image()).series)
+    first, second = Afterwards(), Afterwards()
+    one = series_documents.get(archive, series, ROOT, first)
+    assert series_documents.get(archive, series, ROOT, second) is one
+    second[0]()  # the other client is slow
+    assert kept(archive) == 1
+    second_time = rows(archive, "series_documents")
+    first[0]()
+    assert rows(archive, "series_documents") == second_time
+
+
+def test_one_who_needs_it_kept_does_not_wait_for_the_answer(archive: Archive) -> None:
+    series = series_row(archive, put(archive, image()).series)
+    afterwards = Afterwards()
+    one = series_documents.get(archive, series, ROOT, afterwards)
+    series_documents.keep(archive, series, ROOT)
+    assert kept(archive) == 1
+    before = rows(archive, "series_documents")
+    afterwards[0]()
+    assert rows(archive, "series_documents") == before
+    assert one is not None
+
+
+def test_what_came_while_it_was_served_is_seen(archive: Archive) -> None:
+    results = put_all(archive, image(number=1), image(number=2))
+    series = series_row(archive, results[0].series)
+    afterwards = Afterwards()
+    assert series_documents.get(archive, series, ROOT, afterwards) is not None
+    put(archive, image(number=3))
+    assert len(numbers(archive, results[0].series)) == 3
+    before = rows(archive, "series_documents")
+    afterwards[0]()
+    assert rows(archive, "series_documents") == before  # what is out of date does not take its place
+    assert len(numbers(archive, results[0].series)) == 3
+
+
+def test_a_series_that_goes_while_it_is_served(archive: Archive) -> None:
+    result = put(archive, image())
+    afterwards = Afterwards()
+    assert series_documents.get(archive, series_row(archive, result.series), ROOT, afterwards) is not None
+    delete.delete(archive, Level.SERIES, result.series)
+    afterwards[0]()
+    assert kept(archive) == 0
+
+
+def test_an_answer_that_never_ends_holds_nothing(archive: Archive) -> None:
+    series = series_row(archive, put(archive, image()).series)
+    series_documents.get(archive, series, ROOT, Afterwards())
+    gc.collect()
+    assert not series_documents._unsaved
+    assert not series_documents._fresh
+    assert content(document(archive, series.public_id))
+
+
+def test_the_text_that_is_held_is_bounded(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = put_all(archive, *(image(number=number) for number in range(6)))
+    series = series_row(archive, results[0].series)
+    whole = document(archive, results[0].series)
+    archive.index.write(lambda session: session.run(index._DROP, {"series": series.id}))
+    size = sum(piece.size for piece in whole.pieces)
+    monkeypatch.setattr(series_documents, "PIECE", 1)
+    monkeypatch.setattr(series_documents, "LARGEST_FRESH", size // 2)
+    afterwards = Afterwards()
+    found = series_documents.get(archive, series, ROOT, afterwards)
+    assert found is not None
+    texts = [piece for piece in found.pieces if isinstance(piece, FreshPiece)]
+    assert 0 < sum(piece.size for piece in texts) <= size // 2
+    assert content(found) == content(whole)
+    afterwards[0]()
+    assert content(document(archive, results[0].series)) == content(whole)
+
+
+def test_what_is_compressed_already_is_kept_at_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_documents, "LARGEST_FRESH", 0)
+    afterwards = Afterwards()
+    series = series_row(archive, put(archive, image()).series)
+    assert series_documents.get(archive, series, ROOT, afterwards) is not None
+    assert afterwards == []
+    assert kept(archive) == 1
+
+
+def test_who_waits_for_it_to_be_kept_may_wait_for_one_who_does_not(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = series_row(archive, put(archive, image()).series)
+    is_building = threading.Event()
+    build = series_documents._build
+
+    def slow(*arguments: Any) -> SeriesDocument | None:
+        is_building.set()
+        time.sleep(0.2)
+        return build(*arguments)
+
+    monkeypatch.setattr(series_documents, "_build", slow)
+    afterwards = Afterwards()
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(series_documents.get, archive, series, ROOT, afterwards)
+        is_building.wait()
+        series_documents.keep(archive, series, ROOT)
+        assert served.result() is not None
+    assert kept(archive) == 1

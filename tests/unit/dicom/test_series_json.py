@@ -154,3 +154,44 @@ def test_damage_is_told_and_forgotten() -> None:
             damaged += 1
         assert writer.write(good, offset, uri) == expected
     assert damaged
+
+
+def test_file_meta_information_that_differs() -> None:
+    """The same data set in files that begin otherwise: another syntax, other lengths, more elements, or none."""
+    contents = []
+    for number in range(40):
+        data = small_ct()
+        meta = data.file_meta
+        data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID = "1.2.3" + ".4" * (number % 7) + f".{number}"
+        if number % 5 == 3:
+            del meta.MediaStorageSOPInstanceUID
+        if number % 6 == 5:
+            meta.ImplementationVersionName = f"VERSION {number}"
+        syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
+        content = written(data, syntaxes[number // 3 % 3])
+        if number % 8 == 7:
+            content = content[:128] + b"NONE" + content[132:]
+        if number % 11 == 10:  # what it says is not what it is
+            content = content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", 1)
+        contents.append(content)
+        contents.append(content)
+    assert in_a_row(contents) == [alone(content) for content in contents]
+
+
+def test_a_beginning_that_hides_in_a_value() -> None:
+    """Bytes that look like the UID in the midst of another value of the file meta information."""
+    contents = []
+    for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        data = small_ct()
+        data.file_meta.add_new(0x00020001, "OB", b"\2\0\3\0UI\x04\0" + b"1.2\0")
+        contents.append(written(data, syntax))
+    assert in_a_row(contents) == [alone(content) for content in contents]
+
+
+def test_the_pixel_data_of_the_next_may_be_another() -> None:
+    contents = []
+    for vr in ("OW", "OB", "OW", "OF", "OB"):
+        data = small_ct()
+        data[0x7FE00010].VR = vr
+        contents.append(written(data))
+    assert in_a_row(contents) == [alone(content) for content in contents]

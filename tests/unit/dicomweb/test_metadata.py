@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,9 +14,11 @@ from pydicom.dataset import Dataset
 from tests.unit.application import CT_STUDY, Client, MakeClient
 from tests.unit.dicomweb.parts import ROOT, instance_path, parts_of
 
-from ithil.archive import resources
+from ithil.archive import resources, series_documents
+from ithil.archive.index import series_documents as documents
 from ithil.archive.model import DICOM_FILE
 from ithil.dicom.level import Level
+from ithil.dicomweb import metadata as metadata_module
 from ithil.settings.dicomweb_options import DicomWeb
 
 OHIF = 'multipart/related; type="application/octet-stream", application/dicom+json'
@@ -295,3 +298,44 @@ def test_documents_can_be_built_ahead(client: Client, make_client: MakeClient, c
     store(without, ct)
     assert without.post(f"/studies/{CT_STUDY}/update-dicomweb-cache").status_code == 400
     assert len(metadata(without, levels(ct)[0])) == 1
+
+
+@pytest.mark.parametrize("largest", [4 * 1024 * 1024, 100])
+@pytest.mark.parametrize("accepted", ["identity", "gzip"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_first_answer_is_that_of_all_others(
+    client: Client, ct: bytes, monkeypatch: pytest.MonkeyPatch, method: str, accepted: str, largest: int
+) -> None:
+    """Whoever asks first is answered before the document is kept, and gets no other answer."""
+    monkeypatch.setattr(metadata_module, "LARGEST_AT_ONCE", largest)
+    monkeypatch.setattr(series_documents, "PIECE", 1)
+    store(client, again(ct, 1, 1), again(ct, 1, 2), again(ct, 2, 1))
+    archive = client.app.context.archive
+    asked = {"Accept-Encoding": accepted}
+    first = client.request(method, f"{levels(ct)[0]}/metadata", headers=asked)
+    with archive.index.read() as session:
+        for public_id in resources.list_ids(archive, Level.SERIES):
+            (series,) = series_documents.series_of(archive, Level.SERIES, public_id)
+            assert documents.exists(session, series.id, series_documents.version_of(archive, series))
+    second = client.request("GET", f"{levels(ct)[0]}/metadata", headers=asked)
+    assert len(second.json()) == 3
+    assert first.content == (second.content if method == "GET" else b"")
+    assert first.headers == second.headers
+
+
+def test_what_follows_an_answer_is_done_once_however_it_ends() -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError("broken")
+
+    for stops in (1, 2):
+        done: list[int] = []
+        body = metadata_module._Followed(parts(), [lambda found=done: found.append(1)])  # type: ignore[misc]
+        assert next(body) == b"a"
+        assert done == []
+        if stops == 2:
+            with pytest.raises(ValueError, match="broken"):
+                next(body)
+        body.close()
+        body.close()
+        assert done == [1]

@@ -91,3 +91,14 @@ def test_the_query_and_the_accepted_type_belong_to_an_answer(client: Client, ct:
         assert "0008,0018" in client.get(f"{url}?short").json()["MainDicomTags"]
         assert client.get(url, headers={"Accept": "application/xml"}).text.startswith("<?xml")
         assert client.get(f"{url}?_method=PUT").status_code == 405
+
+
+def test_one_answer_does_not_take_the_room_of_all() -> None:
+    cache = AnswerCache(100_000)
+    cache.get(b"x", 1)
+    for size, is_kept in (
+        (100_000 // LARGEST_SHARE - OVERHEAD - 200, True),
+        (100_000 // LARGEST_SHARE, False),
+    ):
+        cache.put(b"%d" % size, 1, answer(size))
+        assert (cache.get(b"%d" % size, 1) is not None) == is_kept
