@@ -39,6 +39,7 @@ MEGABYTE = 1024 * 1024
 DECODING_PATIENCE = 60.0  # seconds
 _COPIES = 4  # of a frame, in memory while it is decoded and shown
 _LARGEST_INDEX_READ = 256 * MEGABYTE
+_REMEMBERED = 500  # bytes that it takes to remember a question
 
 _INSTANCE = Statement(
     sa.select(
@@ -155,9 +156,26 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
         samples.flags.writeable = False
         return samples, max(samples.nbytes, len(content))
 
-    # Native samples are all but copied from the file; coded ones cost milliseconds.
-    keep = pixels.description.syntax.encapsulated
-    return _cache.get((pixels.file.uuid, frame), _capacity(archive), make, keep=keep)
+    key = (pixels.file.uuid, frame)
+    # Coded samples cost milliseconds. Native ones are all but copied from the file, and a series that is looked
+    # through once would only drive others out. Who comes back for a frame tries windows on it.
+    keep = pixels.description.syntax.encapsulated or (
+        _asked_before(archive, key) and archive.cache.get(pixels.file.uuid) is None
+    )
+    return _cache.get(key, _capacity(archive), make, keep=keep)
+
+
+def _asked_before(archive: Archive, key: Hashable) -> bool:
+    """Whether this was asked for the same key not long ago."""
+    before = True
+
+    def remember() -> tuple[None, int]:
+        nonlocal before
+        before = False
+        return None, _REMEMBERED
+
+    _cache.get(("asked", key), _capacity(archive), remember)
+    return before
 
 
 def shared(archive: Archive, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:

@@ -154,13 +154,21 @@ def _stored_bits(description: PixelDescription, samples: Samples) -> Samples:
         return samples.view(signed) if description.signed else samples
     below = description.high_bit + 1 - stored
     above = allocated - 1 - description.high_bit
+    # Most writers leave nothing beside the stored bits. To look is much less work than to copy a frame.
     if description.signed:
+        half = 1 << stored - 1
+        with_sign: Samples = samples.view(signed)
+        if not below and -half <= with_sign.min() and with_sign.max() < half:
+            return with_sign
         # Up to the sign and down again: an arithmetic shift repeats the sign.
         extended: Samples = np.right_shift((samples << above).view(signed), above + below)
         return extended
+    mask = (1 << stored) - 1
+    if not below and samples.max() <= mask:
+        return samples
     if below:
         samples = samples >> below
-    masked: Samples = samples & samples.dtype.type((1 << stored) - 1)
+    masked: Samples = samples & samples.dtype.type(mask)
     return masked
 
 

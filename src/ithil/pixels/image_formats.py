@@ -41,7 +41,9 @@ def encode(picture: NDArray[Any], media_type: str, quality: int = DEFAULT_QUALIT
         return _pam(picture)
     if picture.dtype != np.uint8 or max(picture.shape[:2]) > _LARGEST_JPEG:
         raise PixelError("JPEG cannot hold this picture")
-    return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(picture), quality))
+    # With room for as much as the picture has, which nearly every file stays below, the encoder writes into one
+    # block of memory. Else it begins with 4 KB, and copies all there is each time that is too little.
+    return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(picture), quality, out=picture.nbytes))
 
 
 def can_hold(media_type: str, dtype: np.dtype[Any]) -> bool:

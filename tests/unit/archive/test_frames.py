@@ -13,7 +13,7 @@ from tests.data.images import encapsulated, header, native, text
 from tests.data.real import content_of
 from tests.unit.archive.places import Place
 
-from ithil.archive import frames, ingest
+from ithil.archive import frames, ingest, retrieve
 from ithil.archive.archive import Archive
 from ithil.archive.frames import StoredPixels
 from ithil.archive.model import Origin
@@ -170,9 +170,43 @@ def test_what_is_kept_is_up_to_the_operator(
     assert len(decodings) == (1 if megabytes else 2)
 
 
-def test_native_frames_take_no_memory_beside_their_file(archive: Archive) -> None:
-    pixels = stored(archive, content_of("pydicom/CT_small.dcm"))
+def native_frames(*values: int) -> bytes:
+    """An object with a frame of each value, 32 by 32 pixels of 16 bits."""
+    content = b"".join(np.full(1024, value, "<u2").tobytes() for value in values)
+    return native(header(32, 32, 16, stored=12, high=11, frames=len(values)), content)
+
+
+def test_native_frames_that_are_seen_once_take_no_memory_beside_their_file(
+    archive: Archive, reads: list[tuple[int, int | None]]
+) -> None:
+    """But who comes back for one has it kept from then on."""
+    pixels = stored(archive, native_frames(1, 2, 3))
     before = frames._cache.size
-    first = frames.decoded(archive, pixels, 0)
-    assert frames._cache.size == before
-    np.testing.assert_array_equal(frames.decoded(archive, pixels, 0), first)
+    first = [frames.decoded(archive, pixels, frame) for frame in range(3)]
+    assert frames._cache.size < before + first[0].nbytes
+    again = frames.decoded(archive, pixels, 1)
+    np.testing.assert_array_equal(again, first[1])
+    assert frames._cache.size >= before + first[0].nbytes
+    reads.clear()
+    assert frames.decoded(archive, pixels, 1) is again
+    assert not reads
+
+
+def test_native_frames_are_not_kept_beside_their_file_in_memory(archive: Archive) -> None:
+    pixels = stored(archive, native_frames(1))
+    retrieve.read(archive, pixels.file)  # the whole of it, which is kept
+    before = frames._cache.size
+    for _ in range(3):
+        assert (frames.decoded(archive, pixels, 0) == 1).all()
+    assert frames._cache.size < before + 2048
+
+
+def test_a_kept_frame_is_not_that_of_an_instance_stored_anew(sqlite: Place) -> None:
+    archive = sqlite.open(overwrite_instances=True)
+    old = stored(archive, native_frames(1))
+    for _ in range(3):
+        assert (frames.decoded(archive, old, 0) == 1).all()
+    new = stored(archive, native_frames(2))
+    assert new.file.uuid != old.file.uuid
+    for _ in range(3):
+        assert (frames.decoded(archive, new, 0) == 2).all()

@@ -53,6 +53,26 @@ def test_stored_bits_and_signs(dtype: str, stored: int, high: int, signed: int, 
     np.testing.assert_array_equal(decoded, values.astype(dtype))
 
 
+@pytest.mark.parametrize(
+    ("signed", "words", "expected"),
+    [
+        (0, [0, 0x0FFF], [0, 4095]),
+        (0, [0, 0x1000], [0, 0]),
+        (0, [0xF001, 0xFFFF], [1, 4095]),
+        (1, [0xF800, 0x07FF], [-2048, 2047]),
+        (1, [0, 0x0800], [0, -2048]),
+        (1, [0xF7FF, 0], [2047, 0]),
+        (1, [0x0FFF, 0xFFFF], [-1, -1]),
+    ],
+)
+def test_what_lies_beside_the_stored_bits(signed: int, words: list[int], expected: list[int]) -> None:
+    """Nothing, the sign once more, or something that is no part of the number."""
+    head = header(1, 2, 16, stored=12, high=11, signed=signed)
+    decoded = Pixels(native(head, np.array(words, "<u2").tobytes())).frame()
+    assert decoded.dtype == np.dtype("i2" if signed else "u2")
+    assert decoded.tolist() == [expected]
+
+
 def test_frames_of_one_bit_that_begin_inside_a_byte() -> None:
     bits = np.random.default_rng(4).integers(0, 2, (3, *SHAPE), np.uint8)
     packed = np.packbits(bits.ravel(), bitorder="little").tobytes()

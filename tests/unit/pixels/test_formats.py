@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,6 +40,14 @@ def test_jpeg(name: str) -> None:
         assert read.format == "JPEG"
         assert abs(np.array(read).astype(int) - smooth).max() < 4
     assert len(encode(PICTURES[name], JPEG, 10)) < len(encode(PICTURES[name], JPEG, 100))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5, 3), (64, 64), (512, 512), (300, 300, 3)])
+@pytest.mark.parametrize("quality", [10, 90, 100])
+def test_a_jpeg_may_be_larger_than_its_picture(shape: tuple[int, ...], quality: int) -> None:
+    """Noise at the best quality is, and so is anything small; it is what the encoder makes of itself."""
+    noise = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    assert encode(noise, JPEG, quality) == imagecodecs.jpeg8_encode(noise, quality)
 
 
 def test_jpeg_holds_8_bits() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from tests.data.datasets import element, item
+from tests.data.datasets import body, element, item, part10
 from tests.data.images import Elements, Pixels, ds, header, native, text, us
 from tests.data.real import content_of
 
@@ -175,6 +175,20 @@ def test_cut_values() -> None:
     assert clamped(deep.description, deep.frame(), np.int16)[0].tolist() == [0, 32_767, 32_767]
 
 
+@pytest.mark.parametrize("shape", [(300, 200), (1, 40_000), (40_000, 1), (3, 16_384), (17, 16_383)])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_each_pixel_of_a_large_image_has_the_shade_of_its_value(shape: tuple[int, int], signed: int) -> None:
+    """All values of 16 bits, in frames of many shapes, by the arithmetic of a window and not by a table."""
+    rng = np.random.default_rng(1)
+    dtype = np.dtype("<i2" if signed else "<u2")
+    values = rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    pixels = Pixels(native(header(*shape, 16, signed=signed), values.tobytes()))
+    low, width = -3_000.5, 40_000.0
+    expected = np.clip((values.astype(np.float64) - low) * 255.0 / width, 0, 255).astype(np.uint8)
+    shown = rendered(pixels.description, pixels.frame(), center=low + width / 2, width=width)
+    np.testing.assert_array_equal(shown, expected)
+
+
 def test_one_bit_is_black_and_white() -> None:
     pixels = Pixels(native(header(1, 8, 1), b"\x0f\0", vr="OB"))
     expected = [255] * 4 + [0] * 4
@@ -188,6 +202,15 @@ def test_values_of_32_bits() -> None:
     pixels = image([795_000, 1_000_000, 1_254_000], bits=32)
     assert previewed(pixels) == [0, 114, 255]
     assert seen(pixels) == [0, 113, 255]
+
+
+def test_what_is_no_number_is_black_and_what_is_endless_is_cut() -> None:
+    values = np.array([[np.nan, -np.inf, np.inf, 50, 100]], "<f4")
+    head = header(1, 5, 32)
+    for absent in (0x00280101, 0x00280102, 0x00280103):
+        del head[absent]
+    pixels = Pixels(part10(body({**head, 0x7FE00008: ("OF", values.tobytes())})))
+    assert seen(pixels, center=50, width=100) == [0, 0, 255, 127, 255]
 
 
 def test_colour_has_no_grey_values() -> None:
