@@ -117,6 +117,15 @@ def pieces(
             raise FileCorrupted("A stored file does not hold what the index remembers")
 
 
+def read_into(archive: Archive, file: Attachment, buffer: memoryview) -> None:
+    """Read a file that is not compressed into `buffer`, which has its size. Raises what `read` raises."""
+    with archive.storage.open(file.uuid) as stored:
+        if stored.size != file.compressed_size:
+            raise FileCorrupted("A stored file does not have the size that the index remembers")
+        if stored.read_into(buffer) < len(buffer):
+            raise FileCorrupted("A stored file has become shorter")
+
+
 def _stored_pieces(file: StoredFile, start: int, end: int) -> Iterator[bytes]:
     for position in range(start, end, PIECE):
         piece = file.read(position, min(position + PIECE, end))

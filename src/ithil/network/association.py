@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from ithil.network import pdu
 from ithil.network.errors import AbortReason, PduError, ProtocolMisuse
@@ -35,7 +36,10 @@ from ithil.network.pdu_items import Buffer, ContextResult
 from ithil.network.reader import PduReader
 from ithil.network.states import Action, Input, State, transition
 
-_SEND_BATCH = 262144
+# Of a batch, which can begin with almost as much that was left before. A system call takes 1024 buffers, and a
+# fragment is two.
+_SEND_BATCH = 1 << 20  # bytes
+_MOST_FRAGMENTS = 250
 _data_header = struct.Struct(">BxIIBB")
 
 _INPUT_OF_PDU = {
@@ -189,19 +193,34 @@ class Association:
         """The peer let the ARTIM time pass (Evt18): the driver closes the connection."""
         self._step(Input.ARTIM_EXPIRED)
 
-    def message_chunks(
+    def message_buffers(
         self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None
-    ) -> Iterator[bytes]:
-        """The bytes of a message, in pieces of up to about 256 KiB, as P-DATA-TF that fit the peer's limit.
+    ) -> Iterator[list[Buffer]]:
+        """The bytes of a message as P-DATA-TF that fit the peer's limit, in batches of up to 2 MiB.
 
-        To be sent whole and in order before anything else. `data_set` is consumed as pieces are asked for, so
-        it may be a file that is larger than memory. Raises `ProtocolMisuse` if no data may be sent now.
+        To be sent whole and in order before anything else. Data are not copied: a batch is made of headers and
+        of views into `data_set`, for a system call that takes many buffers, and is dead when the next one is
+        asked for. `data_set` is consumed as batches are asked for, so it may be a file that is larger than
+        memory. If it is a tuple, its parts all live until the end of the message, so that they travel together.
+        Raises `ProtocolMisuse` if no data may be sent now.
         """
         if transition(self.state, Input.SEND_DATA, is_requestor=self.is_requestor) is None:
             raise ProtocolMisuse(f"cannot send a message while {self.state.value}")
         raw = encode_command(command, data_set=data_set is not None)
-        head = b"".join(_fragments(context_id, 1, (raw,), self._payload, b""))
-        return iter((head,)) if data_set is None else _fragments(context_id, 0, data_set, self._payload, head)
+        if len(raw) <= self._payload:
+            head = _data_header.pack(pdu.P_DATA_TF, len(raw) + 6, len(raw) + 2, context_id, 3) + raw
+        else:
+            head = b"".join(chain.from_iterable(_fragments(context_id, 1, (raw,), self._payload, b"")))
+        if data_set is not None:
+            return _fragments(context_id, 0, data_set, self._payload, head)
+        alone: list[Buffer] = [head]
+        return iter((alone,))
+
+    def message_chunks(
+        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None
+    ) -> Iterator[bytes]:
+        """The same as `message_buffers`, each batch joined, for connections that take one buffer at a time."""
+        return map(b"".join, self.message_buffers(context_id, command, data_set))
 
     def _step(self, happening: Input) -> Action:
         """Move as the table says; raises `ProtocolMisuse` for what this side may not do now."""
@@ -312,9 +331,11 @@ class Association:
 
 def _fragments(
     context_id: int, kind: int, chunks: Iterable[Buffer], payload: int, head: bytes
-) -> Iterator[bytes]:
+) -> Iterator[list[Buffer]]:
     """`chunks` as P-DATA-TF of one fragment each, after `head`. `kind` is 1 for a command set, else 0."""
     full_header = _data_header.pack(pdu.P_DATA_TF, payload + 6, payload + 2, context_id, kind)
+    most = max(1, min(_SEND_BATCH // payload, _MOST_FRAGMENTS)) * payload
+    lasting = isinstance(chunks, tuple)
     parts: list[Buffer] = [head]
     held = bytearray()  # up to one payload, held back because the last fragment must be marked as such
     batch = 0
@@ -329,19 +350,24 @@ def _fragments(
             parts += (full_header, bytes(held))
             batch += payload
             held.clear()
-        while len(view) - position > payload:
-            parts += (full_header, view[position : position + payload])
-            position += payload
-            batch += payload
-            if batch >= _SEND_BATCH:
-                yield b"".join(parts)
-                parts.clear()
+        end = position + (len(view) - position - 1) // payload * payload
+        while position < end:
+            stop = min(end, position + most)
+            for start in range(position, stop, payload):
+                parts.append(full_header)
+                parts.append(view[start : start + payload])
+            batch += stop - position
+            position = stop
+            if batch >= most:
+                yield parts
+                parts = []
                 batch = 0
         held += view[position:]
-        if batch:
+        if batch >= most or (batch and not lasting):
             # Before the caller's chunk is given back, since the parts are views into it.
-            yield b"".join(parts)
-            parts.clear()
+            yield parts
+            parts = []
             batch = 0
     last = _data_header.pack(pdu.P_DATA_TF, len(held) + 6, len(held) + 2, context_id, kind | 2)
-    yield b"".join((*parts, last, held))
+    parts += (last, held)
+    yield parts

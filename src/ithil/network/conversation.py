@@ -7,7 +7,7 @@ is never held here: each read is handed to the handler's sink as views into the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ithil.network import status
@@ -177,12 +177,25 @@ class Conversation:
         return None if responder.is_final else Refusal(status.PROCESSING_FAILURE)
 
     def request(
-        self, context_id: int, command: Command, data_set: Iterable[Buffer] | None
+        self,
+        context_id: int,
+        command: Command,
+        data_set: Iterable[Buffer] | None,
+        meanwhile: Callable[[], None] | None,
     ) -> tuple[Command, bool]:
-        """Send a request of our own and wait for its response; also whether a C-CANCEL came meanwhile."""
+        """Send a request of our own and wait for its response; also whether a C-CANCEL came before it."""
         self._next_message_id = self._next_message_id % 65535 + 1
         command["MessageID"] = self._next_message_id
         self._transport.send_message(context_id, command, data_set)
+        try:
+            if meanwhile is not None:
+                meanwhile()
+        finally:
+            # Whatever that ends with, the association goes on only without a response that nobody has taken.
+            answer = self._response_to(command)
+        return answer
+
+    def _response_to(self, command: Command) -> tuple[Command, bool]:
         cancelled = False
         while True:
             message = self._transport.next_message_event()
@@ -265,8 +278,14 @@ class AssociationResponder:
         """See `Responder.is_silent`."""
         return self._conversation.is_silent(seconds)
 
-    def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
+    def request(
+        self,
+        context_id: int,
+        command: Command,
+        data_set: Iterable[Buffer] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Command:
         """See `Responder.request`."""
-        answer, cancelled = self._conversation.request(context_id, command, data_set)
+        answer, cancelled = self._conversation.request(context_id, command, data_set, meanwhile)
         self._cancelled = self._cancelled or cancelled
         return answer

@@ -6,7 +6,7 @@ it may keep state without locks, and blocking in it delays nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -79,9 +79,18 @@ class Responder(Protocol):
         For after the final response, when a request of our own must not cross what the peer does next.
         """
 
-    def request(self, context_id: int, command: Command, data_set: Iterable[Buffer] | None = None) -> Command:
+    def request(
+        self,
+        context_id: int,
+        command: Command,
+        data_set: Iterable[Buffer] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Command:
         """Send a request of our own on this association (a C-STORE of C-GET, N-EVENT-REPORT), await its
         response.
+
+        `meanwhile` is called in between, for work that need not wait for the response. What it raises is
+        raised when the response has come.
         """
 
 

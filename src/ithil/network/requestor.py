@@ -173,11 +173,13 @@ class Requestor:
         *,
         priority: int = PRIORITY_MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Command:
         """C-STORE (PS3.7 9.3.1): the response. `data_set` is in `transfer_syntax`, without file meta header.
 
         `move_originator` is the AE title and message ID of the C-MOVE for which this is done. If `data_set`
-        raises while it is read, the association is aborted.
+        raises while it is read, the association is aborted. `meanwhile` is called when the request is on its way
+        and its response has not been read; what it raises is raised after that.
         """
         command = Command(
             AffectedSOPClassUID=sop_class_uid,
@@ -188,7 +190,7 @@ class Requestor:
         if move_originator is not None:
             command["MoveOriginatorApplicationEntityTitle"] = move_originator[0]
             command["MoveOriginatorMessageID"] = move_originator[1]
-        return self._single(self.context_for(sop_class_uid, transfer_syntax), command, data_set)
+        return self._single(self.context_for(sop_class_uid, transfer_syntax), command, data_set, meanwhile)
 
     def request(
         self,
@@ -286,11 +288,20 @@ class Requestor:
             self.abort()
 
     def _single(
-        self, context: PresentationContext, command: Command, data_set: Iterable[Buffer] | None
+        self,
+        context: PresentationContext,
+        command: Command,
+        data_set: Iterable[Buffer] | None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Command:
         last: Command | None = None
-        for response in self.request(context, command, data_set):
-            last = response.command
+        responses = self.request(context, command, data_set)
+        try:
+            if meanwhile is not None:
+                meanwhile()
+        finally:
+            for response in responses:
+                last = response.command
         assert last is not None  # `_responses` ends only after a final response, or raises
         return last
 

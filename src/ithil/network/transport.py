@@ -134,8 +134,12 @@ class Transport:
             # What ended it was read behind the request that is being answered now.
             raise self._pending_end()
         try:
-            for chunk in self.association.message_chunks(context_id, command, data_set):
-                self._send(chunk, _MORE if hold and not self._is_tls else 0)
+            if self._is_tls:
+                for chunk in self.association.message_chunks(context_id, command, data_set):
+                    self._send(chunk)
+            else:
+                for buffers in self.association.message_buffers(context_id, command, data_set):
+                    self._send_buffers(buffers, _MORE if hold else 0)
         except NetworkError:
             raise
         except Exception:
@@ -201,13 +205,21 @@ class Transport:
             with suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
-    def _send(self, data: bytes, flags: int = 0) -> None:
+    def _send_buffers(self, buffers: list[Buffer], flags: int) -> None:
+        """Send buffers one after the other, from where they lie."""
+        try:
+            sent = self._socket.sendmsg(buffers, (), flags)
+        except OSError as error:
+            raise _not_sent(error) from None
+        if sent < sum(map(len, buffers)):
+            # It took some of it before the timeout of this call, which the rest has to itself.
+            self._send(memoryview(b"".join(buffers))[sent:], flags)
+
+    def _send(self, data: Buffer, flags: int = 0) -> None:
         try:
             self._socket.sendall(data, flags)
-        except (BlockingIOError, TimeoutError):
-            raise AssociationTimeout("the peer took nothing for too long") from None
         except OSError as error:
-            raise AssociationLost(f"the connection broke ({type(error).__name__})") from None
+            raise _not_sent(error) from None
 
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing comes from the peer for that long; whatever comes is left to be read."""
@@ -239,6 +251,12 @@ class Transport:
                 return AssociationLost("the peer closed the connection")
             case _:
                 return AssociationLost(f"unexpected {type(event).__name__}")
+
+
+def _not_sent(error: OSError) -> AssociationTimeout | AssociationLost:
+    if isinstance(error, BlockingIOError | TimeoutError):
+        return AssociationTimeout("the peer took nothing for too long")
+    return AssociationLost(f"the connection broke ({type(error).__name__})")
 
 
 def tune(sock: socket.socket) -> None:

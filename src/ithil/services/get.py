@@ -21,7 +21,7 @@ from ithil.network.handler import Responder
 from ithil.network.messages import Command, CommandField
 from ithil.services.access import same_title
 from ithil.services.identifier import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT, requested
-from ithil.services.payload import READING_ERRORS, Payload, ahead
+from ithil.services.payload import READING_ERRORS, Payload, Payloads
 from ithil.services.proposal import Conversion, choose
 from ithil.services.provider import Call
 from ithil.services.store_user import NOT_ACCEPTED, Sent, failed, reason
@@ -72,14 +72,14 @@ def handle(call: Call, command: Command, data_set: bytes | None, responder: Resp
         except READING_ERRORS as error:
             log.error("instance %s cannot be sent: %s", item.instance, error)
             return failed(item, *reason(error))
-        answer = responder.request(context.id, store, content)
+        answer = responder.request(context.id, store, content, meanwhile=payloads.draw)
         return Sent(
             item.instance, item.sop_class, item.sop_instance, answer.status, answer.text("ErrorComment")
         )
 
     cancelled = False
     items: Iterator[Outgoing] = chain.from_iterable(outgoing.matching(archive, queries))
-    with closing(ahead(archive, items, syntax_for)) as payloads:
+    with closing(Payloads(archive, items, syntax_for)) as payloads:
         for item, payload in payloads:
             tally.add(send(item, payload))
             cancelled = responder.is_cancelled()

@@ -9,10 +9,11 @@ does not matter.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
+from typing import Self
 
 from ithil.archive import retrieve
 from ithil.archive.archive import Archive
@@ -45,48 +46,103 @@ class Payload:
 
     item: Outgoing
     transfer_syntax: str
-    content: bytes | None = None  # the whole file, unless it is to be read while it is sent
+    content: Buffer | None = None  # the data set, unless it is to be read while it is sent
     error: Exception | None = None
 
-    def data_set(self, archive: Archive) -> Iterator[Buffer]:
-        """The data set, piece by piece. Raises what is in `READING_ERRORS`."""
+    def data_set(self, archive: Archive) -> Iterable[Buffer]:
+        """The data set, in a tuple or piece by piece. Raises what is in `READING_ERRORS`."""
         if self.error is not None:
             raise self.error
-        if self.content is not None:
-            return iter((memoryview(self.content)[_start(self.content, len(self.content)) :],))
-        return _streamed(archive, self.item)
+        return _streamed(archive, self.item) if self.content is None else (self.content,)
 
 
-def prepare(archive: Archive, item: Outgoing, transfer_syntax: str) -> Payload:
-    """Read, and transcode if it must be, an instance; what goes wrong is in `error`."""
+class Payloads:
+    """Iterates over items, each with its payload, in order; None if `syntax_for` knows no transfer syntax.
+
+    A payload is valid until the next one is drawn: stored files are all read into the same memory, since the
+    system takes longer to hand out new memory for each than to copy the file.
+    """
+
+    def __init__(
+        self, archive: Archive, items: Iterator[Outgoing], syntax_for: Callable[[Outgoing], str | None]
+    ) -> None:
+        self._archive = archive
+        self._payloads = self._prepared(_expected(archive, items, syntax_for))
+        self._early: list[tuple[Outgoing, Payload | None]] = []
+        self._error: Exception | None = None
+        self._memory = memoryview(b"")
+
+    def draw(self) -> None:
+        """Prepare the next one now, which ends the one before it.
+
+        For the time between a request and its response, so that the next request can go out as soon as that
+        comes. What goes wrong is raised where the next one is taken.
+        """
+        if not self._early and self._error is None:
+            try:
+                self._early.extend(islice(self._payloads, 1))
+            except Exception as error:
+                self._error = error
+
+    def close(self) -> None:
+        """Prepare no more."""
+        self._payloads.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[Outgoing, Payload | None]:
+        if self._error is not None:
+            raise self._error
+        return self._early.pop() if self._early else next(self._payloads)
+
+    def _prepared(self, wanted: Iterator[_Wanted]) -> Generator[tuple[Outgoing, Payload | None], None, None]:
+        # What has to be computed is computed on other threads. A stored file is read in this one, when it is
+        # sent: to pass it from thread to thread would take longer than to copy it from the memory of the system.
+        for computed, run in groupby(wanted, _is_computed):
+            if computed:
+                yield from in_order(
+                    threads(_THREADS),
+                    (
+                        Work(partial(_computed, self._archive, *one), one[0].file.uncompressed_size)
+                        for one in run
+                    ),
+                    window=_WINDOW,
+                    capacity=_CAPACITY,
+                    room=shared_room(_ROOM),
+                )
+            else:
+                for item, syntax in run:
+                    yield item, None if syntax is None else prepare(self._archive, item, syntax, self._room)
+
+    def _room(self, size: int) -> memoryview:
+        if len(self._memory) < size:
+            self._memory = memoryview(bytearray(size))
+        return self._memory[:size]
+
+
+def _new_room(size: int) -> memoryview:
+    return memoryview(bytearray(size))
+
+
+def prepare(
+    archive: Archive,
+    item: Outgoing,
+    transfer_syntax: str,
+    room: Callable[[int], memoryview] = _new_room,
+) -> Payload:
+    """Read, and transcode if it must be, an instance; what goes wrong is in `error`.
+
+    `room` gives the memory for a file that is read as it is stored.
+    """
     try:
         if transfer_syntax != item.transfer_syntax:
-            return Payload(item, transfer_syntax, transcoded(archive, item.file, transfer_syntax))
+            return Payload(item, transfer_syntax, _data_set(transcoded(archive, item.file, transfer_syntax)))
         if item.file.uncompressed_size > WHOLE_BYTES:
             return Payload(item, transfer_syntax)
-        return Payload(item, transfer_syntax, _whole(archive, item))
+        return Payload(item, transfer_syntax, _data_set(_whole(archive, item, room)))
     except READING_ERRORS as error:
         return Payload(item, transfer_syntax, error=error)
-
-
-def ahead(
-    archive: Archive, items: Iterator[Outgoing], syntax_for: Callable[[Outgoing], str | None]
-) -> Generator[tuple[Outgoing, Payload | None], None, None]:
-    """Each item with its payload, in order; None if `syntax_for` knows no transfer syntax for it."""
-    # What has to be computed is computed on other threads. A stored file is read in this one, when it is sent:
-    # to pass it from thread to thread would take longer than to copy it from the memory of the system.
-    for computed, run in groupby(_expected(archive, items, syntax_for), _is_computed):
-        if computed:
-            yield from in_order(
-                threads(_THREADS),
-                (Work(partial(_prepared, archive, *one), one[0].file.uncompressed_size) for one in run),
-                window=_WINDOW,
-                capacity=_CAPACITY,
-                room=shared_room(_ROOM),
-            )
-        else:
-            for one in run:
-                yield _prepared(archive, *one)
 
 
 _Wanted = tuple[Outgoing, str | None]
@@ -113,14 +169,24 @@ def _is_computed(wanted: _Wanted) -> bool:
     return inflated or syntax != item.transfer_syntax
 
 
-def _prepared(archive: Archive, item: Outgoing, syntax: str | None) -> tuple[Outgoing, Payload | None]:
+def _computed(archive: Archive, item: Outgoing, syntax: str | None) -> tuple[Outgoing, Payload | None]:
     return item, None if syntax is None else prepare(archive, item, syntax)
 
 
-def _whole(archive: Archive, item: Outgoing) -> bytes:
+def _whole(archive: Archive, item: Outgoing, room: Callable[[int], memoryview]) -> Buffer:
     """A file that is sent once is not worth a place in the cache, but may be there."""
     cached = archive.cache.get(item.file.uuid)
-    return cached if cached is not None else b"".join(retrieve.pieces(archive, item.file))
+    if cached is not None:
+        return cached
+    if item.file.compression != compression.NONE:
+        return b"".join(retrieve.pieces(archive, item.file))
+    content = room(item.file.uncompressed_size)
+    retrieve.read_into(archive, item.file, content)
+    return content
+
+
+def _data_set(content: Buffer) -> memoryview:
+    return memoryview(content)[_start(content, len(content)) :]
 
 
 def _streamed(archive: Archive, item: Outgoing) -> Iterator[Buffer]:
@@ -130,7 +196,7 @@ def _streamed(archive: Archive, item: Outgoing) -> Iterator[Buffer]:
     yield from pieces
 
 
-def _start(content: bytes, total: int) -> int:
+def _start(content: Buffer, total: int) -> int:
     """Where the data set begins."""
     meta = read_file_meta(content, total)
     if meta.truncated or meta.dataset_offset >= len(content):

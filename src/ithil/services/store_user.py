@@ -12,7 +12,7 @@ happens to an instance is told in a `Sent`; that no association can be had at al
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -33,7 +33,7 @@ from ithil.network.pdu_items import Buffer
 from ithil.network.requestor import Requestor, connect
 from ithil.pixels.errors import PixelError
 from ithil.services.association_pool import Destination, Kept, pool
-from ithil.services.payload import READING_ERRORS, Payload, ahead, prepare
+from ithil.services.payload import READING_ERRORS, Payload, Payloads, prepare
 from ithil.services.proposal import MOST_CONTEXTS, Conversion, ProposedContexts, choose, contexts_for
 from ithil.services.tls import client_context
 from ithil.settings import Modality
@@ -178,9 +178,9 @@ class Sender:
         """Send instances whose contexts fit into one association."""
         self._ready(kinds, expected)
         broken = 0
-        with closing(ahead(self._archive, iter(items), self._syntax_for)) as payloads:
+        with closing(Payloads(self._archive, iter(items), self._syntax_for)) as payloads:
             for item, payload in payloads:
-                sent = self._send_one(item, payload, kinds, expected)
+                sent = self._send_one(item, payload, kinds, expected, payloads.draw)
                 broken = broken + 1 if sent is None else 0
                 if broken == _MOST_BREAKS:
                     raise AssociationLost("the association broke again and again")
@@ -192,8 +192,12 @@ class Sender:
         payload: Payload | None,
         kinds: frozenset[Kind],
         expected: frozenset[Kind],
+        meanwhile: Callable[[], None],
     ) -> Sent | None:
-        """Send an instance, once more if the association breaks; None if it breaks then too."""
+        """Send an instance, once more if the association breaks; None if it breaks then too.
+
+        `meanwhile`, which is called while the receiver has it, may end what is in `payload`.
+        """
         for _ in range(2):
             kept = self._ready(kinds, expected)
             context = choose(kept.requestor.contexts.values(), item.kind, self._conversion)
@@ -204,10 +208,13 @@ class Sender:
                 payload = prepare(self._archive, item, syntax)
             try:
                 data_set = payload.data_set(self._archive)
-                answer = self._store(kept, item.sop_class, item.sop_instance, syntax, data_set)
+                answer = self._store(
+                    kept, item.sop_class, item.sop_instance, syntax, data_set, meanwhile=meanwhile
+                )
             except AssociationError as error:
                 log.warning("sending to %s: %s", self._destination.host, error)
                 self._drop()
+                payload = None
                 continue
             except READING_ERRORS as error:
                 log.error("instance %s cannot be sent: %s", item.instance, error)
@@ -230,9 +237,16 @@ class Sender:
         sop_instance: str,
         transfer_syntax: str,
         data_set: Iterable[Buffer],
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Command:
         return kept.requestor.store(
-            sop_class, sop_instance, transfer_syntax, data_set, move_originator=self._originator
+            sop_class,
+            sop_instance,
+            transfer_syntax,
+            data_set,
+            move_originator=self._originator,
+            meanwhile=meanwhile,
         )
 
     def _syntax_for(self, item: Outgoing) -> str | None:

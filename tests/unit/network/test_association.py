@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from dataclasses import replace
 
@@ -169,16 +170,46 @@ def test_no_pdu_is_longer_than_the_peer_wants(chunks, limit):
         stream = stream[6 + length :]
 
 
-def test_a_large_data_set_leaves_in_pieces():
-    requestor, acceptor = associated()
-    sizes = []
-    received = 0
-    for piece in requestor.message_chunks(3, STORE, (bytes(1 << 20) for _ in range(4))):
-        sizes.append(len(piece))
-        events = acceptor.receive_data(memoryview(piece))
-        received += sum(len(event) for event in flattened(events) if isinstance(event, bytes))
-    assert received == 4 << 20
-    assert max(sizes) < 400_000
+@given(st.lists(st.binary(max_size=500), max_size=12), st.integers(128, 300))
+def test_the_bytes_are_the_same_whether_the_parts_last_or_not(chunks, limit):
+    accept = replace(ACCEPT, user_information=UserInformation(max_pdu_length=limit))
+    requestor, _ = associated(accept=accept)
+
+    def passing():
+        for chunk in chunks:
+            memory = bytearray(chunk)
+            yield memory
+            memory[:] = bytes(len(memory))
+
+    expected = message(requestor, 3, STORE, [b"".join(chunks)])
+    assert message(requestor, 3, STORE, tuple(chunks)) == expected
+    assert message(requestor, 3, STORE, passing()) == expected
+
+
+@pytest.mark.parametrize("limit", [128, 16384, 131072])
+@pytest.mark.parametrize("parts", [1, 7, 4000])
+@pytest.mark.parametrize("kind", [tuple, iter])
+def test_a_large_data_set_leaves_in_batches_that_a_system_call_takes(limit, parts, kind):
+    accept = replace(ACCEPT, user_information=UserInformation(max_pdu_length=limit))
+    requestor, acceptor = associated(accept=accept)
+    data = random.Random(0).randbytes(5_000_000)
+    size = -(-len(data) // parts)
+    chunks = kind(data[start : start + size] for start in range(0, len(data), size))
+    received: list[object] = []
+    for buffers in requestor.message_buffers(3, STORE, kind(chunks)):
+        assert len(buffers) <= 1024
+        assert sum(map(len, buffers)) <= 2 << 20
+        received += receive(acceptor, b"".join(buffers))
+    assert b"".join(event for event in received if isinstance(event, bytes)) == data
+    assert isinstance(received[-1], MessageComplete)
+
+
+def test_a_data_set_that_is_in_memory_is_not_copied():
+    requestor, _ = associated()
+    memory = bytearray(100_000)
+    (buffers,) = requestor.message_buffers(3, STORE, (memory,))
+    memory[:50_000] = b"x" * 50_000
+    assert b"".join(buffers).count(b"x") >= 50_000
 
 
 def test_command_and_data_in_one_pdu_several_fragments_and_empty_ones():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 from tests.data import synthetic
-from tests.data.datasets import part10
+from tests.data.datasets import body, part10
 from tests.data.real import content_of
 from tests.unit.archive.places import OnSqlite, put, put_all
 from tests.unit.services.retrieving import CT, GET, Taken, associate, counts, failed_list, get, serving
@@ -64,6 +65,31 @@ def test_a_study_comes_back_byte_for_byte_and_in_order(start: Open) -> None:
     assert taken.data_sets == {one.sop_uid: data_set(one.content) for one in every}
     for series in (taken.order[:3], taken.order[3:]):
         assert series == sorted(series), "not in the order of instance numbers"
+
+
+@pytest.mark.parametrize("cache", [0, 128])
+def test_files_of_all_sizes_come_back_byte_for_byte(start: Open, cache: int) -> None:
+    """They are read into the same memory, one after the other, while the one before is on its way."""
+    archive, port = start(maximum_storage_cache_size=cache)
+    chance = random.Random(0)
+    sizes = [300_000, 10, 700_000, 2_000_000, 1, 9 << 20, 5000, 1_500_000]
+    every = []
+    for number, size in enumerate(sizes):
+        elements = {
+            0x00080016: ("UI", CT.encode() + b"\0"),
+            0x00080018: ("UI", f"1.2.4.{number}\0".encode()),
+            0x0020000D: ("UI", b"1.2.3\0"),
+            0x0020000E: ("UI", b"1.2.3.1\0"),
+            0x00200013: ("IS", f"{number} ".encode()),
+            0x7FE00010: ("OW", chance.randbytes(size * 2)),
+        }
+        every.append(part10(body(elements)))
+    put_all(archive, *every)
+    taken = Taken()
+    with associate(port, GET, [PLAIN]) as peer:
+        last = list(get(peer, {LEVEL: "STUDY", STUDY: "1.2.3"}, taken))[-1]
+    assert counts(last) == (None, len(sizes), 0, 0)
+    assert [taken.data_sets[uid] for uid in taken.order] == [data_set(one) for one in every]
 
 
 def test_one_who_may_not_store_may_get(start: Open) -> None:

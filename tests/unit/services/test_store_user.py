@@ -108,11 +108,15 @@ def test_an_unknown_instance_and_a_missing_file_fail_alone(archive: Archive) -> 
     assert len(receiver.received) == 2
 
 
-def test_an_instance_in_whose_midst_the_association_breaks_is_sent_again(archive: Archive) -> None:
+def test_an_instance_in_whose_midst_the_association_breaks_is_sent_again(place: OnSqlite) -> None:
+    """Also when the next one was already read to where it was."""
+    archive = place.open(dicom_association_close_delay=0, maximum_storage_cache_size=0)
     ids = fill(archive, 4)
     with receiving(break_at={uid(1): 1}) as receiver, Sender(archive, receiver.modality) as sender:
         assert [one.status for one in sender.send(ids)] == [0, 0, 0, 0]
         assert len(receiver.requests) == 2
+    assert receiver.received == {each.sop_uid: data_set(each.content) for each in synthetic.series(4)}
+    assert [uid(number) for number in (0, 1, 1, 2, 3)] == receiver.order
 
 
 def test_an_instance_that_always_breaks_the_association_fails_alone(archive: Archive) -> None:
