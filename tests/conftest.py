@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.ithil import Ithil
 from tests.servers.orthanc import Orthanc
 from tests.servers.postgresql import PostgreSql
+
+# How long an example takes depends on what else the machine does, so nothing is said of it.
+settings.register_profile("ithil", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ithil")
 
 StartIthil = Callable[..., Ithil]
 StartOrthanc = Callable[..., Orthanc]
