@@ -29,7 +29,7 @@ from ithil.error_codes import CodedError
 from ithil.http.accept import accepted, unwrapped
 from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 
 AT_ONCE = 1 << 20
 """Bytes of an answer that are made before it begins to be sent."""
@@ -72,6 +72,7 @@ def routes() -> list[Route]:
             summary,
             _PARAMETERS,
             cacheable=True,
+            runs=Runs.IN_TURN,
             answers=(JSON, f'multipart/related; type="{XML}"', CSV),
             fails=(400, 413, 503),
         )

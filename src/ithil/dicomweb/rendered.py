@@ -39,7 +39,7 @@ from ithil.http import answers
 from ithil.http.accept import MediaRange, accepted, preferred, unwrapped
 from ithil.http.answers import Answer, FilePart, Stream
 from ithil.http.request import Request
-from ithil.http.routing import Route
+from ithil.http.routing import Route, Runs
 from ithil.pixels.errors import PixelError
 from ithil.pixels.resize import TooLarge
 from ithil.pixels.viewport import OutsideOfImage
@@ -71,6 +71,7 @@ def routes() -> list[Route]:
             f"A picture of {noun}; a video or a document as it is",
             PARAMETERS,
             cacheable=True,
+            runs=Runs.BY_CORE,
             answers=ANSWERS,
             fails=(404, 406, 413),
             ranges=True,

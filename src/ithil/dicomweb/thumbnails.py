@@ -29,7 +29,7 @@ from ithil.dicomweb.rendered import (
 from ithil.dicomweb.rendering_arguments import PARAMETERS, bad, view_of
 from ithil.http.answers import Answer
 from ithil.http.request import Request
-from ithil.http.routing import Route
+from ithil.http.routing import Route, Runs
 from ithil.pixels.errors import PixelError
 from ithil.pixels.viewport import Viewport
 
@@ -51,6 +51,7 @@ def routes() -> list[Route]:
             f"A small picture of {noun}",
             PARAMETERS,
             cacheable=True,
+            runs=Runs.BY_CORE,
             answers=PICTURES,
             fails=(404, 406),
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from ithil import metrics
 from ithil.archive.archive import Archive
 from ithil.archive.names import Names
-from ithil.http.routing import Router
+from ithil.http.routing import Router, Runs
+from ithil.http.turns import Turns
 from ithil.metrics import Metric
 from ithil.settings import Settings
 
@@ -37,8 +39,10 @@ class ServerControl:
 class Context:
     """Made once by `ithil.http.server.create_app`.
 
-    `closing` is set when the server stops; work that can take minutes looks at it now and then. `control` is
-    None where no server is around the application.
+    `pictures` are the threads of handlers that compute; `turns` is None where those that only look into the index
+    had better run at the same time. `closing` is
+    set when the server stops; work that can take minutes looks at it now and then. `control` is None where no
+    server is around the application.
     """
 
     archive: Archive
@@ -47,6 +51,8 @@ class Context:
     router: Router
     threads: ThreadPoolExecutor
     streams: ThreadPoolExecutor
+    pictures: ThreadPoolExecutor
+    turns: Turns | None = None
     closing: threading.Event = field(default_factory=threading.Event)
     control: ServerControl | None = None
 
@@ -55,6 +61,29 @@ class Context:
         with metrics.holding(Metric.BUSY_HTTP_THREADS):
             return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
+    async def run(self, runs: Runs, work: Callable[..., T], *arguments: object) -> T:
+        """Do the work of a handler off the event loop."""
+        done: Future[T] = Future()
+        with metrics.holding(Metric.BUSY_HTTP_THREADS):
+            self.start(runs, partial(_fulfil, done, work, arguments))
+            return await asyncio.wrap_future(done)
+
+    def start(self, runs: Runs, work: Callable[[], None]) -> None:
+        """Begin the work of a handler, which must not raise. To be called in the event loop; returns at once."""
+        if runs is Runs.IN_TURN and self.turns is not None:
+            self.turns.take(work)
+        else:
+            (self.pictures if runs is Runs.BY_CORE else self.threads).submit(work)
+
     async def in_stream_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do a piece of a long answer off the event loop, out of the way of short ones."""
         return await asyncio.get_running_loop().run_in_executor(self.streams, work, *arguments)
+
+
+def _fulfil(done: Future[T], work: Callable[..., T], arguments: tuple[object, ...]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return  # nobody waits any more
+    try:
+        done.set_result(work(*arguments))
+    except BaseException as error:
+        done.set_exception(error)

@@ -10,8 +10,10 @@ connection that waits for its answer is not touched, and one that is idle betwee
 Most requests that a viewer repeats are GETs whose answer the application has kept. Such an answer is written
 as soon as the headers are read, without a task, a scope and two messages, which costs more than half of the
 time. Most of what a modality or a script sends are uploads of one file, which spare the same; see
-`quick_upload`. An application offers these ways by the methods `quick_answer` and `quick_upload`; for
-everything else, and while an earlier request of the connection is being answered, uvicorn's own way is taken.
+`quick_upload`. A GET that has to be looked up is made a request as uvicorn does, but answered by `lookups`. An
+application offers these ways by the methods `quick_answer`, `quick_upload` and `quick_lookup`; for everything
+else, and, but for the last, while an earlier request of the connection is being answered, uvicorn's own way is
+taken.
 
 While an upload is stored its connection is still read. The head of a next request is the most that comes of
 it: uvicorn puts that request in its queue, stops reading, and goes on when the upload has its answer.
@@ -32,6 +34,7 @@ from typing import Any, TypeAlias
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ithil.http import errors
+from ithil.http.lookups import MADE, Made, Told
 from ithil.http.quick_upload import QuickUpload
 
 LARGEST_HEAD = 64 * 1024
@@ -42,6 +45,7 @@ QuickAnswer = Callable[
     [bytes, Mapping[bytes, bytes], Client], "tuple[bytes, list[bytes | memoryview]] | None"
 ]
 TakesChannel = Callable[[bytes], bool]
+LookUp = Callable[[Mapping[str, Any], asyncio.AbstractEventLoop, Callable[[Told], None]], bool]
 BeginUpload = Callable[[bytes, Mapping[bytes, bytes], Client], "QuickUpload | None"]
 
 
@@ -144,6 +148,42 @@ class FastHttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not self._looks_up(cycle, app):
+            self._start_guarded_task(cycle, app)
+
+    def _looks_up(self, cycle: RequestResponseCycle, app: Any) -> bool:
+        """Have a GET answered on the short way, if it may take that."""
+        look_up: LookUp | None = getattr(app, "quick_lookup", None)
+        if (
+            look_up is None
+            or cycle.scope["method"] != "GET"
+            or not cycle.keep_alive
+            or cycle.waiting_for_100_continue
+            or self.flow.write_paused
+        ):
+            return False
+
+        def answer(told: Told) -> None:
+            if isinstance(told, Made):
+                cycle.scope[MADE] = told  # type: ignore[literal-required]
+                self._start_guarded_task(cycle, app)
+            else:
+                self._answer_lookup(cycle, *told)
+
+        return look_up(cycle.scope, self.loop, answer)
+
+    def _answer_lookup(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+        """Write the answer to a look-up, unless the client has left."""
+        cycle.response_started = cycle.response_complete = True
+        if self.transport.is_closing():
+            return
+        close = b"" if cycle.keep_alive else b"connection: close\r\n"
+        self.transport.writelines([head, self._default_lines(), close, b"\r\n", body])
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _start_guarded_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         async def guarded(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await app(scope, receive, send)

@@ -13,12 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 JSON = "application/json"
+
+
+class Runs(Enum):
+    """How many handlers of a kind run at a time. More threads than can compute only change places all the time."""
+
+    FREELY = "freely"
+    """Many, since they wait for disks or other servers."""
+    IN_TURN = "in turn"
+    """One, for it only looks into the index, and mostly for less than a few milliseconds; see `turns`."""
+    BY_CORE = "by core"
+    """As many as there are cores: they make pictures, mostly without the interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class Route:
         summary: one line for people.
         cacheable: the answer to a GET depends on nothing but the index, the path, the query, and the headers
             that `known_answers` has in its key.
+        runs: how many handlers like this run at a time.
         writes: left out of the table when the archive is read-only.
         body: what the body of a request is: a media type, fields of a JSON object, or None for none.
         answers: the media types that the answer may have; JSON may be sent as XML as well.
@@ -76,6 +89,7 @@ class Route:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     cacheable: bool = False
+    runs: Runs = Runs.FREELY
     streaming: bool = False
     whole: Callable[..., Any] | None = None
     together: Callable[..., Any] | None = None

@@ -69,6 +69,17 @@ async def first_piece(context: Context, answer: Answer) -> bytes:
     return body
 
 
+def small_body(context: Context, answer: Answer) -> bytes | None:
+    """A body that is to be had at once; None for a stream and for the part of a large file. Blocking.
+
+    Raises what reading it raises.
+    """
+    body = answer.body
+    if isinstance(body, FilePart):
+        return _read(context, body) if _is_small(body) else None
+    return None if isinstance(body, Stream) else body
+
+
 async def send_answer(
     context: Context,
     receive: Receive,

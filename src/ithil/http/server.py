@@ -10,7 +10,8 @@ A WebSocket begins as a request and is let in as one; then the channel of its ro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -30,13 +31,16 @@ from ithil.http.context import MOST_THREADS, STREAM_THREADS, Context, ServerCont
 from ithil.http.cross_origin import CrossOrigin
 from ithil.http.handshake import channel_at, open_socket
 from ithil.http.known_answers import Buffer, KnownAnswers, key_of
+from ithil.http.lookups import MADE, Lookups, Made, Told
 from ithil.http.multipart import MultipartReader, boundary_of
 from ithil.http.quick_upload import QuickUpload, expected_size
 from ithil.http.request import Request, parse_query
 from ithil.http.routing import METHODS, Route, Router, split
 from ithil.http.sending import Send, first_piece, send_answer
+from ithil.http.turns import Turns
 from ithil.http.upload_answers import UploadAnswers
 from ithil.http.web_socket import WebSocket
+from ithil.jobs.pool import cores
 from ithil.metrics import Metric
 from ithil.settings import Settings
 
@@ -61,6 +65,7 @@ class HttpApp:
         self._described = context.settings.http_describe_errors
         self._budget = Budget(context.settings.ithil.maximum_in_flight_mb * 1024 * 1024)
         self._body_limit = context.settings.maximum_request_body_size_mb * 1024 * 1024
+        self._lookups = Lookups(context, self._answers, described=self._described)
         self._upload_answers = UploadAnswers(context.threads, described=self._described)
         self._uploads = {
             route.path.encode(): route for route in context.router.routes if route.whole is not None
@@ -76,6 +81,7 @@ class HttpApp:
         self.context.closing.set()
         self._upload_answers.close()
         self.context.threads.shutdown(wait=True, cancel_futures=True)
+        self.context.pictures.shutdown(wait=True, cancel_futures=True)
         self.context.streams.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +120,26 @@ class HttpApp:
                 await send({"type": "http.response.body", "body": b"".join(buffers)})
                 return
         await self._serve(scope, raw_headers, visitor, receive, send, key, version)
+
+    def quick_lookup(self, scope: Scope, loop: AbstractEventLoop, tell: Callable[[Told], None]) -> bool:
+        """Begin to answer a GET on the short way and have `loop` call `tell`; False if that is not its way.
+
+        For `protocol`. What is told is with the headers for pages of other origins.
+        """
+        headers = dict(scope["headers"])
+        visitor = self._access.admit(scope, headers)
+        if visitor is None:
+            return False
+        lookup = self._lookups.find(scope, headers, visitor.address, visitor.user)
+        if lookup is None:
+            return False
+        lines = self._origins.lines(headers.get(b"origin"))
+
+        def tell_with_lines(told: Told) -> None:
+            tell(told if isinstance(told, Made) else (told[0] + lines, told[1]))
+
+        self._lookups.start(lookup, loop, tell_with_lines if lines else tell)
+        return True
 
     def quick_answer(
         self, url: bytes, headers: Mapping[bytes, bytes], client: tuple[str, int] | None
@@ -196,8 +222,13 @@ class HttpApp:
                 user=visitor.user,
             )
             body = Body(receive, headers, self._body_limit)
-            with metrics.holding(Metric.ACTIVE_REQUESTS), metrics.timed(Metric.REST_API):
-                answer, cacheable = await self._answer(request, segments, body)
+            made: Made | None = scope.get(MADE)
+            if made is not None:
+                answer = made.answer if isinstance(made.answer, Answer) else await made.answer
+                cacheable = made.cacheable
+            else:
+                with metrics.holding(Metric.ACTIVE_REQUESTS), metrics.timed(Metric.REST_API):
+                    answer, cacheable = await self._answer(request, segments, body)
             first = await first_piece(self.context, answer)
         except ClientGone:
             return
@@ -252,7 +283,7 @@ class HttpApp:
             streamed: Answer = await route.handler(request, chunks)
             return streamed
         request.body = await whole(chunks) if request.method in _WITH_BODY else b""
-        answer: Answer | Awaitable[Answer] = await self.context.in_thread(route.handler, request)
+        answer: Answer | Awaitable[Answer] = await self.context.run(route.runs, route.handler, request)
         return answer if isinstance(answer, Answer) else await answer
 
     async def _replay(self, request: Request, route: Route, body: Body, boundary: bytes) -> Answer:
@@ -311,6 +342,9 @@ def create_app(
     Routes that write are left out if the archive is read-only.
     """
     types = settings.user_content_type
+    threads = ThreadPoolExecutor(
+        max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
+    )
     context = Context(
         archive=archive,
         settings=settings,
@@ -320,10 +354,10 @@ def create_app(
             {kind.number: kind.mime for kind in types.values()},
         ),
         router=Router(route for route in routes if not (settings.read_only and route.writes)),
-        threads=ThreadPoolExecutor(
-            max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
-        ),
+        threads=threads,
         streams=ThreadPoolExecutor(max_workers=STREAM_THREADS, thread_name_prefix="stream"),
+        pictures=ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="pictures"),
+        turns=Turns(threads) if archive.index.dialect == "sqlite" else None,
         control=control,
     )
     access = AccessControl(

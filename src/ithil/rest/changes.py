@@ -9,7 +9,7 @@ from ithil.archive.model import Change, Export
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.request import Request, number, words
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 
 DEFAULT_LIMIT = 100
 
@@ -30,6 +30,7 @@ def routes() -> list[Route]:
                 Parameter("type", "Kinds of changes, between semicolons; all by default"),
             ),
             cacheable=True,
+            runs=Runs.IN_TURN,
         ),
         Route("DELETE", "/changes", delete_changes, "Forget the log of changes", writes=True),
         Route(
@@ -43,6 +44,7 @@ def routes() -> list[Route]:
                 Parameter("last", "Show the newest export only"),
             ),
             cacheable=True,
+            runs=Runs.IN_TURN,
         ),
         Route("DELETE", "/exports", delete_exports, "Forget the log of exports", writes=True),
     ]

@@ -17,7 +17,7 @@ from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.json_body import json_object
 from ithil.http.request import Request
-from ithil.http.routing import Route
+from ithil.http.routing import Route, Runs
 from ithil.rest.find_body import level_of, query_of, texts
 from ithil.rest.listing import answer_ids, answer_resources, listed
 from ithil.rest.requested_tags import RequestedTags
@@ -30,8 +30,20 @@ _BATCH = 500  # resources
 def routes() -> list[Route]:
     """The routes of this module."""
     return [
-        Route("POST", "/tools/find", post_find, "Search for patients, studies, series or instances"),
-        Route("POST", "/tools/count-resources", post_count, "How many resources a search would find"),
+        Route(
+            "POST",
+            "/tools/find",
+            post_find,
+            "Search for patients, studies, series or instances",
+            runs=Runs.IN_TURN,
+        ),
+        Route(
+            "POST",
+            "/tools/count-resources",
+            post_count,
+            "How many resources a search would find",
+            runs=Runs.IN_TURN,
+        ),
         Route("POST", "/tools/bulk-content", post_bulk_content, "Show many resources at once"),
         Route("GET", "/tools/labels", get_labels, "All labels that some resource has", cacheable=True),
     ]

@@ -22,7 +22,7 @@ from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.request import Request, boolean, unsigned
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 from ithil.pixels import image_formats, render, resize
 from ithil.pixels.decode import Samples
 from ithil.pixels.description import PixelDescription
@@ -77,6 +77,7 @@ def routes() -> list[Route]:
                     summary.format(which),
                     parameters,
                     cacheable=True,
+                    runs=Runs.BY_CORE,
                     answers=image_formats.FORMATS,
                     fails=(307, 404, 406, 415),
                 )

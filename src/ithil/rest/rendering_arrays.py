@@ -20,7 +20,7 @@ from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request, boolean
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 from ithil.pixels import array_formats
 from ithil.pixels.colour import to_rgb
 from ithil.pixels.decode import Samples
@@ -53,11 +53,30 @@ def routes() -> list[Route]:
     }
     return [
         *(
-            Route("GET", path, handler, summary, _NUMPY, cacheable=True, answers=answers.BINARY, fails=(500,))
+            Route(
+                "GET",
+                path,
+                handler,
+                summary,
+                _NUMPY,
+                cacheable=True,
+                runs=Runs.BY_CORE,
+                answers=answers.BINARY,
+                fails=(500,),
+            )
             for path, (handler, summary) in numpy.items()
         ),
         *(
-            Route("GET", path, get_matlab, summary, cacheable=True, answers=answers.TEXT, fails=(500,))
+            Route(
+                "GET",
+                path,
+                get_matlab,
+                summary,
+                cacheable=True,
+                runs=Runs.BY_CORE,
+                answers=answers.TEXT,
+                fails=(500,),
+            )
             for path, summary in matlab.items()
         ),
     ]

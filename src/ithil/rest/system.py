@@ -18,7 +18,7 @@ from ithil.dicom.level import Level
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.request import Request
-from ithil.http.routing import Route
+from ithil.http.routing import Route, Runs
 from ithil.rest.tree import total_statistics
 from ithil.settings import Settings
 
@@ -40,7 +40,12 @@ def routes() -> list[Route]:
     return [
         Route("GET", "/system", get_system, "Version, settings and capabilities", cacheable=True),
         Route(
-            "GET", "/statistics", total_statistics, "Counts and sizes of the whole archive", cacheable=True
+            "GET",
+            "/statistics",
+            total_statistics,
+            "Counts and sizes of the whole archive",
+            cacheable=True,
+            runs=Runs.IN_TURN,
         ),
     ]
 

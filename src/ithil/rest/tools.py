@@ -10,7 +10,7 @@ from ithil.dicom.uids import generate_uid
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.request import Request
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 from ithil.rest.resource_json import reference
 
 _DATE_TIME = "%Y%m%dT%H%M%S"
@@ -34,6 +34,7 @@ def routes() -> list[Route]:
             "/tools/lookup",
             post_lookup,
             "Find resources by PatientID, AccessionNumber or UID",
+            runs=Runs.IN_TURN,
         ),
     ]
 

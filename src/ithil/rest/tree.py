@@ -14,7 +14,7 @@ from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.answers import Answer
 from ithil.http.request import Request, boolean, boolean_body, page
-from ithil.http.routing import Parameter, Route
+from ithil.http.routing import Parameter, Route, Runs
 from ithil.rest.listing import answer_ids, answer_resources
 from ithil.rest.resource_json import reference, render, view
 
@@ -44,6 +44,7 @@ def routes() -> list[Route]:
             get_protected,
             "Whether the patient is protected from recycling",
             cacheable=True,
+            runs=Runs.IN_TURN,
         ),
         Route(
             "PUT",
@@ -57,8 +58,24 @@ def routes() -> list[Route]:
         plural, one = level.plural, f"/{level.plural}/{{id}}"
         noun = level.singular.lower()
         table += [
-            Route("GET", f"/{plural}", lister(level), f"List the {plural}", LIST_PARAMETERS, cacheable=True),
-            Route("GET", one, reader(level), f"Show the {noun}", VIEW_PARAMETERS, cacheable=True),
+            Route(
+                "GET",
+                f"/{plural}",
+                lister(level),
+                f"List the {plural}",
+                LIST_PARAMETERS,
+                cacheable=True,
+                runs=Runs.IN_TURN,
+            ),
+            Route(
+                "GET",
+                one,
+                reader(level),
+                f"Show the {noun}",
+                VIEW_PARAMETERS,
+                cacheable=True,
+                runs=Runs.IN_TURN,
+            ),
             Route("DELETE", one, deleter(level), f"Delete the {noun} and all below it", writes=True),
             Route(
                 "GET",
@@ -66,6 +83,7 @@ def routes() -> list[Route]:
                 counter(level),
                 f"Counts and sizes of the {noun}",
                 cacheable=True,
+                runs=Runs.IN_TURN,
             ),
         ]
         table += [
@@ -76,6 +94,7 @@ def routes() -> list[Route]:
                 f"The {below.plural} of the {noun}",
                 (LIST_PARAMETERS[0], *VIEW_PARAMETERS),
                 cacheable=True,
+                runs=Runs.IN_TURN,
             )
             for below in Level
             if below > level
@@ -88,6 +107,7 @@ def routes() -> list[Route]:
                 f"The {above.singular.lower()} of the {noun}",
                 VIEW_PARAMETERS,
                 cacheable=True,
+                runs=Runs.IN_TURN,
             )
             for above in Level
             if above < level

@@ -83,7 +83,9 @@ class HttpOptions:
     keep_alive: bool = boolean("KeepAlive", True, "Keep HTTP connections open between requests")
     # Orthanc's 1 s is what many clients wait between two questions: one that asks at the moment of the closing
     # gets no answer. Proxies keep theirs for a minute, and theirs should end first.
-    keep_alive_timeout: int = integer("KeepAliveTimeout", 65, "Idle time until they close", 0, unit="s")
+    keep_alive_timeout: int = integer(
+        "KeepAliveTimeout", 65, "Idle time until they close (1 in Orthanc)", 0, unit="s"
+    )
     tcp_no_delay: bool = boolean(
         "TcpNoDelay", True, "Send small packets at once", ignored("they always are"), harmless=(True,)
     )
