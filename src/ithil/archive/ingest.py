@@ -209,7 +209,8 @@ class Incoming:
         assert ids is not None
         # If someone sends again what is here, asking first spares writing each file in vain.
         if archive.arrivals.were_known and self._overwrite == "Never" and self._has_file(ids):
-            archive.index.sync()  # it may have arrived by another way in this very moment
+            if durable:  # else the caller sees to it
+                archive.index.sync()  # it may have arrived by another way in this very moment
             return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
         file, content = self._store_file(durable=durable)

@@ -28,7 +28,7 @@ from ithil.http import answers
 from ithil.http.accept import MediaRange, parse_accept, preferred
 from ithil.http.answers import Answer, FilePart
 from ithil.http.request import Request
-from ithil.http.routing import Parameter, Route, Runs
+from ithil.http.routing import Parameter, Route
 from ithil.pixels.image_formats import DEFAULT_QUALITY
 from ithil.pixels.resize import MAXIMUM_SIDE
 from ithil.pixels.viewport import Viewport
@@ -66,7 +66,6 @@ def routes(path: str) -> list[Route]:
                 Parameter("anonymize", "yes for a DICOM file without what tells who the patient is"),
             ),
             cacheable=True,
-            runs=Runs.BY_CORE,
             answers=(*PICTURES, DICOM),
             fails=(403, 404, 406),
             ranges=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,8 +39,7 @@ class ServerControl:
 class Context:
     """Made once by `ithil.http.server.create_app`.
 
-    `pictures` are the threads of handlers that compute; `turns` is None where those that only look into the index
-    had better run at the same time. `closing` is
+    `turns` are those of the kinds of handlers that do not run freely. `closing` is
     set when the server stops; work that can take minutes looks at it now and then. `control` is None where no
     server is around the application.
     """
@@ -51,8 +50,7 @@ class Context:
     router: Router
     threads: ThreadPoolExecutor
     streams: ThreadPoolExecutor
-    pictures: ThreadPoolExecutor
-    turns: Turns | None = None
+    turns: Mapping[Runs, Turns] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)
     control: ServerControl | None = None
 
@@ -70,10 +68,11 @@ class Context:
 
     def start(self, runs: Runs, work: Callable[[], None]) -> None:
         """Begin the work of a handler, which must not raise. To be called in the event loop; returns at once."""
-        if runs is Runs.IN_TURN and self.turns is not None:
-            self.turns.take(work)
+        turns = self.turns.get(runs)
+        if turns is None:
+            self.threads.submit(work)
         else:
-            (self.pictures if runs is Runs.BY_CORE else self.threads).submit(work)
+            turns.take(work)
 
     async def in_stream_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Do a piece of a long answer off the event loop, out of the way of short ones."""

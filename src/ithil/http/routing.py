@@ -28,9 +28,9 @@ class Runs(Enum):
     FREELY = "freely"
     """Many, since they wait for disks or other servers."""
     IN_TURN = "in turn"
-    """One, for it only looks into the index, and mostly for less than a few milliseconds; see `turns`."""
+    """One, for it only looks into SQLite, and mostly for less than a few milliseconds; see `turns`."""
     BY_CORE = "by core"
-    """As many as there are cores: they make pictures, mostly without the interpreter."""
+    """As many as there are cores: they make pictures; those that take long do not count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from ithil.http.lookups import MADE, Lookups, Made, Told
 from ithil.http.multipart import MultipartReader, boundary_of
 from ithil.http.quick_upload import QuickUpload, expected_size
 from ithil.http.request import Request, parse_query
-from ithil.http.routing import METHODS, Route, Router, split
+from ithil.http.routing import METHODS, Route, Router, Runs, split
 from ithil.http.sending import Send, first_piece, send_answer
 from ithil.http.turns import Turns
 from ithil.http.upload_answers import UploadAnswers
@@ -45,6 +45,9 @@ from ithil.metrics import Metric
 from ithil.settings import Settings
 
 Scope = Mapping[str, Any]
+
+LONG_LOOK, LONG_PICTURE = 0.02, 0.3
+"""Seconds after which nobody waits any more for a look into the index, or for a picture, to be done."""
 
 _OVERRIDES = ("PUT", "DELETE")
 
@@ -81,7 +84,8 @@ class HttpApp:
         self.context.closing.set()
         self._upload_answers.close()
         self.context.threads.shutdown(wait=True, cancel_futures=True)
-        self.context.pictures.shutdown(wait=True, cancel_futures=True)
+        for turns in self.context.turns.values():
+            turns.close()
         self.context.streams.shutdown(wait=True, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -342,9 +346,12 @@ def create_app(
     Routes that write are left out if the archive is read-only.
     """
     types = settings.user_content_type
-    threads = ThreadPoolExecutor(
-        max_workers=min(MOST_THREADS, settings.http_threads_count), thread_name_prefix="http"
-    )
+    most = min(MOST_THREADS, settings.http_threads_count)
+    turns = {Runs.BY_CORE: Turns("pictures", leaders=cores(), long=LONG_PICTURE, most=most)}
+    if (
+        archive.index.dialect == "sqlite"
+    ):  # in other databases they wait for the other side, and do so together
+        turns[Runs.IN_TURN] = Turns("look-ups", leaders=1, long=LONG_LOOK, most=most)
     context = Context(
         archive=archive,
         settings=settings,
@@ -354,10 +361,9 @@ def create_app(
             {kind.number: kind.mime for kind in types.values()},
         ),
         router=Router(route for route in routes if not (settings.read_only and route.writes)),
-        threads=threads,
+        threads=ThreadPoolExecutor(max_workers=most, thread_name_prefix="http"),
         streams=ThreadPoolExecutor(max_workers=STREAM_THREADS, thread_name_prefix="stream"),
-        pictures=ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="pictures"),
-        turns=Turns(threads) if archive.index.dialect == "sqlite" else None,
+        turns=turns,
         control=control,
     )
     access = AccessControl(

@@ -3,16 +3,18 @@
 Four clients that upload small files at the same time make four threads that fight for the interpreter over
 every statement, and four transactions. One thread that stores what has arrived meanwhile in one transaction
 takes a quarter less of the processor, and the more are waiting the more it saves. So a route may offer a
-second function for bodies that are small (`Route.together`), and what that one does not want, or what is
-larger and waits for a file of its own, has a thread of its own as before.
+second function for bodies that are small (`Route.together`). What that one does not want, and what is larger
+and waits for a file of its own, has a worker thread of its own as before. So has everything for some seconds
+after the one thread was slow: it waits for the storage then, not for the interpreter, and many wait better.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -28,6 +30,11 @@ SMALL = 64 * 1024
 """Bytes of the largest body that is stored together with others."""
 
 MOST_TOGETHER = 32
+
+SLOW = 0.005
+"""Seconds for each upload, above which to store them together does not pay."""
+
+APART_SECONDS = 5.0
 
 Tell = Callable[[bytes, bytes], None]
 """Takes the head (without the empty line at its end) and the body of an answer, in any thread."""
@@ -46,18 +53,20 @@ class UploadAnswers:
         self._arrived = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._apart_until = 0.0  # by the monotonic clock
 
     def begin(self, route: Route, request: Request, content: bytes, tell: Tell) -> None:
         """Have the body of an upload stored, and its answer told. Returns at once."""
-        if route.together is None or len(content) > SMALL:
+        if route.together is None or len(content) > SMALL or monotonic() < self._apart_until:
             self._threads.submit(self._alone, route, request, content, tell)
             return
         with self._arrived:
             if self._closed:
                 return
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="http-uploads", daemon=True)
-                self._thread.start()
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="http-uploads", daemon=True)
+                thread.start()
+                self._thread = thread
             self._small.append((route, request, content, tell))
             self._arrived.notify()
 
@@ -84,16 +93,24 @@ class UploadAnswers:
 
     def _together(self, route: Route, taken: list[_Waiting]) -> None:
         assert route.together is not None
+        began = monotonic()
+        made: Sequence[Answer | BaseException | None]
         try:
             with metrics.timed(Metric.REST_API):
                 made = route.together([(request, content) for _, request, content, _ in taken])
         except Exception as error:
             made = [error] * len(taken)
+        now = monotonic()
+        if now - began > SLOW * len(taken) or all(answer is None for answer in made):
+            self._apart_until = now + APART_SECONDS
         for (_, request, content, tell), answer in zip(taken, made, strict=True):
-            if answer is None:
-                self._threads.submit(self._alone, route, request, content, tell)
-            else:
-                self._tell(request, answer, tell)
+            try:
+                if answer is None:
+                    self._threads.submit(self._alone, route, request, content, tell)
+                else:
+                    self._tell(request, answer, tell)
+            except Exception as error:  # which must not leave the others without their answers
+                errors.report_cut(error)
 
     def _alone(self, route: Route, request: Request, content: bytes, tell: Tell) -> None:
         assert route.whole is not None

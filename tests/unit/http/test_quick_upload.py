@@ -26,8 +26,11 @@ from tests.unit.rest.test_uploads import bomb, zipped
 from ithil.archive import ingest
 from ithil.archive.errors import IndexUnavailable, StorageFull
 from ithil.archive.index.ingest import NewInstance
+from ithil.http import upload_answers
 from ithil.http.admission import Budget
 from ithil.http.quick_upload import LARGEST, expected_size
+from ithil.http.request import Request
+from ithil.rest import uploads
 
 
 async def both_ways(
@@ -212,3 +215,49 @@ def test_small_uploads_that_wait_are_stored_together(
     assert [member["Status"] for member in orjson.loads(answers[7].body)] == ["Success"]
     assert commits == [1, 5]
     assert len(client.get("/instances").json()) == 6
+
+
+def test_uploads_go_apart_for_a_while_when_the_storage_is_slow(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = [one.content for one in series(4)]
+    together = 0
+    clock = 1000.0
+    commit_all = uploads.commit_all
+
+    def slow(*arguments: Any) -> Any:
+        nonlocal together, clock
+        together += 1
+        clock += 1.0
+        return commit_all(*arguments)
+
+    monkeypatch.setattr(uploads, "commit_all", slow)
+    monkeypatch.setattr(upload_answers, "monotonic", lambda: clock)
+
+    async def ask() -> list[int]:
+        nonlocal clock
+        async with running(client, monkeypatch) as here:
+            found = statuses(await here.ask(post(slices[0]) + post(slices[1]) + LAST))
+            clock += upload_answers.APART_SECONDS
+            return found + statuses(await here.ask(post(slices[2]) + LAST))
+
+    assert asyncio.run(ask()) == [200, 200, 404, 200, 404]
+    assert together == 2  # the first and the third
+
+
+def test_an_answer_that_cannot_be_told_takes_no_other_along(
+    client: Client, ct: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[bytes] = []
+    route = client.app._uploads[b"/instances"]
+    request = Request(client.app.context, "POST", "/instances")
+
+    def failing(_head: bytes, _body: bytes) -> None:
+        raise MemoryError
+
+    begin = client.app._upload_answers.begin
+    begin(route, request, ct, failing)
+    begin(route, request, ct, lambda head, _: told.append(head))
+    asyncio.run(until(lambda: len(told) == 1))
+    assert told[0].startswith(b"HTTP/1.1 200")
+    assert "MemoryError" in caplog.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.unit.http.connections import DEADLINE, until
@@ -14,13 +13,13 @@ from ithil.http.turns import Turns
 
 
 @pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
+def turns() -> Iterator[Turns]:
+    made = Turns("test", leaders=1, long=0.02, most=3)
+    yield made
+    made.close()
 
 
-def test_one_after_the_other_in_their_order(threads: ThreadPoolExecutor) -> None:
-    turns = Turns(threads)
+def test_one_after_the_other_in_their_order(turns: Turns) -> None:
     done: list[int] = []
     present = most = 0
 
@@ -44,8 +43,7 @@ def test_one_after_the_other_in_their_order(threads: ThreadPoolExecutor) -> None
     assert most == 1
 
 
-def test_the_others_go_on_when_some_take_long(threads: ThreadPoolExecutor) -> None:
-    turns = Turns(threads)
+def test_the_others_go_on_when_some_take_long(turns: Turns) -> None:
     gate = threading.Event()
     done: list[str] = []
 
@@ -54,15 +52,53 @@ def test_the_others_go_on_when_some_take_long(threads: ThreadPoolExecutor) -> No
         done.append(name)
 
     async def take() -> None:
-        for number in range(3):
+        for number in range(2):
             turns.take(lambda number=number: long(f"long {number}"))  # type: ignore[misc]
             turns.take(lambda number=number: done.append(f"short {number}"))  # type: ignore[misc]
-        await until(lambda: len(done) == 3)
-        assert done == ["short 0", "short 1", "short 2"]
+        await until(lambda: len(done) == 2)
+        assert done == ["short 0", "short 1"]
         gate.set()
-        await until(lambda: len(done) == 6)
+        await until(lambda: len(done) == 4)
         turns.take(lambda: done.append("last"))
-        await until(lambda: len(done) == 7)
+        await until(lambda: len(done) == 5)
 
     asyncio.run(take())
-    assert sorted(done[3:6]) == ["long 0", "long 1", "long 2"]
+    assert sorted(done[2:4]) == ["long 0", "long 1"]
+
+
+def test_what_waits_for_a_thread_keeps_its_turn(turns: Turns) -> None:
+    """All threads do something that takes long, one after the other: who leads next must not lose the lead."""
+    done: list[int] = []
+
+    def long(number: int) -> None:
+        threading.Event().wait(0.06)
+        done.append(number)
+
+    async def take() -> None:
+        for number in range(12):
+            turns.take(lambda number=number: long(number))  # type: ignore[misc]
+        await until(lambda: len(done) == 12)
+
+    asyncio.run(take())
+    assert sorted(done) == list(range(12))
+    assert turns._threads._work_queue.qsize() == 0
+
+
+def test_several_lead_if_they_may() -> None:
+    turns = Turns("test", leaders=2, long=30.0, most=8)
+    gate = threading.Event()
+    present: list[int] = []
+
+    def wait(number: int) -> None:
+        present.append(number)
+        assert gate.wait(DEADLINE)
+
+    async def take() -> None:
+        for number in range(4):
+            turns.take(lambda number=number: wait(number))  # type: ignore[misc]
+        await until(lambda: len(present) == 2)
+        gate.set()
+        await until(lambda: len(present) == 4)
+
+    asyncio.run(take())
+    turns.close()
