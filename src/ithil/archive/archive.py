@@ -15,6 +15,7 @@ from typing import Any
 
 from ithil.archive.checksum import Checksums
 from ithil.archive.describe import TagsOfLevels
+from ithil.archive.document_keeper import DocumentKeeper
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index import schema
 from ithil.archive.index.database import Database
@@ -54,6 +55,7 @@ class Archive:
     tags_of: TagsOfLevels
     arrivals: Arrivals
     checksums: Checksums
+    keeper: DocumentKeeper
     runtime: Runtime
 
     @property
@@ -91,11 +93,13 @@ class Archive:
             tags_of,
             Arrivals(),
             Checksums(),
+            DocumentKeeper(),
             runtime or Runtime(),
         )
 
     def close(self) -> None:
         """Close the connections to the database. What has been acknowledged is durable already."""
+        self.keeper.close()
         self.checksums.close()
         self.storage.close()
         self.index.close()

@@ -160,7 +160,7 @@ def decoded(archive: Archive, pixels: StoredPixels, frame: int) -> Samples:
     # Coded samples cost milliseconds. Native ones are all but copied from the file, and a series that is looked
     # through once would only drive others out. Who comes back for a frame tries windows on it.
     keep = pixels.description.syntax.encapsulated or (
-        _asked_before(archive, key) and archive.cache.get(pixels.file.uuid) is None
+        lambda: _asked_before(archive, key) and archive.cache.get(pixels.file.uuid) is None
     )
     return _cache.get(key, _capacity(archive), make, keep=keep)
 

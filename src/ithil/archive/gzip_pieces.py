@@ -5,8 +5,8 @@ So what is kept are pieces of a deflate stream (RFC 1951) that end at a byte and
 header, end and checksum are put around any number of them. Only the checksum needs thought: that of two texts
 follows from those of each and the length of the second, by arithmetic of polynomials over GF(2).
 
-To compress a text takes as long as to make it. A `FreshPiece` is one that has not been compressed yet: who
-wants the plain text need not wait for that.
+A `FreshPiece` has not been compressed yet: who wants the plain text need not wait for that. Its text is let go
+of as soon as it has been.
 """
 
 from __future__ import annotations
@@ -41,36 +41,54 @@ class Piece:
         """Bytes that it takes in memory."""
         return len(self.deflated)
 
+    @property
+    def compressed_size(self) -> int:
+        """Bytes of the compressed text."""
+        return len(self.deflated)
+
     def compressed(self) -> Piece:
         """The piece itself."""
         return self
 
 
 class FreshPiece:
-    """A text that is compressed when that is first asked for, once for all threads."""
+    """A text that is compressed when that is first asked for, once for all threads, and held till then.
 
-    __slots__ = ("__weakref__", "_lock", "_piece", "text")
+    `size` is how many bytes it has.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "_piece", "_text", "size")
 
     def __init__(self, text: bytes) -> None:
-        self.text = text
+        self.size = len(text)
+        self._text: bytes | None = text
         self._piece: Piece | None = None
         self._lock = threading.Lock()
 
     @property
-    def size(self) -> int:
-        """Bytes of the plain text."""
-        return len(self.text)
+    def text(self) -> bytes | None:
+        """The plain text, None as soon as it has been compressed."""
+        return self._text
 
     @property
     def held(self) -> int:
         """Bytes that it takes in memory."""
-        return len(self.text)
+        piece = self._piece
+        return self.size if piece is None else piece.held
+
+    @property
+    def compressed_size(self) -> int:
+        """Bytes of the compressed text, 0 as long as there is none."""
+        piece = self._piece
+        return 0 if piece is None else piece.held
 
     def compressed(self) -> Piece:
         """The text as a piece."""
         with self._lock:
-            if self._piece is None:
-                self._piece = compress(self.text)
+            if self._text is not None:
+                self._piece = compress(self._text)
+                self._text = None
+            assert self._piece is not None
             return self._piece
 
 
@@ -91,8 +109,6 @@ def literal(text: bytes) -> Piece:
 
 def inflate(piece: AnyPiece) -> bytes:
     """The plain text of a piece that `compress` made. Raises ValueError if it is damaged."""
-    if isinstance(piece, FreshPiece):
-        return piece.text
     return b"".join(_parts(piece))
 
 
@@ -103,7 +119,7 @@ def plain(pieces: Iterable[AnyPiece]) -> Iterator[bytes]:
     """
     before = b""  # short texts, which are not worth a part
     for piece in pieces:
-        for part in [piece.text] if isinstance(piece, FreshPiece) else _parts(piece):
+        for part in _parts(piece):
             if len(part) < _SHORT:
                 before += part
             else:
@@ -113,7 +129,13 @@ def plain(pieces: Iterable[AnyPiece]) -> Iterator[bytes]:
         yield before
 
 
-def _parts(piece: Piece) -> Iterator[bytes]:
+def _parts(piece: AnyPiece) -> Iterator[bytes]:
+    if isinstance(piece, FreshPiece):
+        text = piece.text
+        if text is not None:
+            yield text
+            return
+        piece = piece.compressed()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     rest, left, checksum = piece.deflated + _LAST_BLOCK, piece.size, 0
     try:

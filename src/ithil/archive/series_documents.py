@@ -10,9 +10,10 @@ first; those who ask at the same time wait for him. The links in a document begi
 client that is expected; for any other they are exchanged, and the result is kept in memory for those who come
 the same way.
 
-To compress and keep a document takes a third of the time of all. It is done after the answer for which it was
-built (`Afterwards`), so far as that does not need it. Till then others of the same process are given what is
-there, those of other processes build the document too.
+To compress and store a document takes a third of the time of all. A document that was built for an answer is
+compressed, so far as the answer does not need that, and stored by the keeper of the archive
+(`document_keeper`). Till then others of the same process are given what is there, those of other processes
+build the document too.
 
 An instance whose file cannot be read is left out and counted, be it all that the series has. Such a document
 is not kept, so that the next request looks again.
@@ -67,8 +68,8 @@ REROOTED = 32 * 1024 * 1024
 LARGEST_FRESH = 32 * 1024 * 1024
 """Bytes of text that a process holds because it has not been compressed yet; beyond that it is at once."""
 
-Afterwards = list[Callable[[], None]]
-"""What is to be called when the answer has been sent. If it is not, a document will be built again."""
+MOST_WAITING = LARGEST_FRESH + 8 * 1024 * 1024
+"""Bytes of documents that wait to be stored, compressed or not; beyond that they are not kept."""
 
 _FAST = 1  # level of compression of what is used once
 _LEASE_SECONDS = 30.0
@@ -102,6 +103,16 @@ class SeriesDocument:
         """Bytes that it takes in memory."""
         return sum(piece.held for piece in self.pieces)
 
+    @property
+    def compressed_size(self) -> int:
+        """Bytes of what is compressed of it; for the rest there is `LARGEST_FRESH`."""
+        return sum(piece.compressed_size for piece in self.pieces)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether no piece of it has to be compressed yet."""
+        return not any(isinstance(piece, FreshPiece) and piece.text is not None for piece in self.pieces)
+
 
 class _Changed(Exception):
     """An instance went, or got another file, while the document was built."""
@@ -122,13 +133,11 @@ def version_of(archive: Archive, series: SeriesRow) -> str:
         return _version(archive, rows.file_uuids(session, series.id))
 
 
-def get(
-    archive: Archive, series: SeriesRow, root: str, afterwards: Afterwards | None = None
-) -> SeriesDocument | None:
+def get(archive: Archive, series: SeriesRow, root: str) -> SeriesDocument | None:
     """The document of a series as it is now, with links that begin with `root`; None if the series is gone.
 
-    What can be done later is appended to `afterwards`; without that it is done when this returns. If not one
-    instance can be read the document has no pieces. Raises StorageUnavailable, IndexUnavailable.
+    If not one instance can be read it has no pieces. One that was not there is built now and stored later, and
+    that this fails is only logged. Raises StorageUnavailable, IndexUnavailable.
     """
     link_roots.expected.seen(root)
     with archive.index.read() as session:
@@ -140,20 +149,25 @@ def get(
             return document if document.root == root else _kept_with_root(document, root)
         except ValueError:
             log.warning("A document of the index is damaged and will be built anew")
-    built = _shared(archive, series, version, root, afterwards)
+    built = _shared(archive, series, version, root, for_answer=True)
     if built is None or built.unreadable or not archive.settings.dicom_web.enable_metadata_cache:
         return None if built is None else with_root(built, root)
     return built if built.root == root else _kept_with_root(built, root)
 
 
 def keep(archive: Archive, series: SeriesRow, root: str) -> None:
-    """Build the document of a series unless it is there. Raises what `get` raises."""
+    """Build and store the document of a series unless it is there. Raises what `get` raises, and StorageFull."""
     with archive.index.read() as session:
         version = _version(archive, rows.file_uuids(session, series.id))
         if rows.exists(session, series.id, version):
             return
-    document = _shared(archive, series, version, root)
-    if document is not None and _unsaved.get(document.version) is document:  # built for an answer meanwhile
+    document = _shared(archive, series, version, root, for_answer=False)
+    if document is None or document.unreadable or not is_kept(archive):
+        return
+    with archive.index.read() as session:
+        # Built for an answer, it may have been stored meanwhile.
+        is_there = rows.exists(session, series.id, document.version)
+    if not is_there:
         _put(archive, series, document)
 
 
@@ -199,20 +213,22 @@ def is_kept(archive: Archive) -> bool:
 
 
 def _shared(
-    archive: Archive, series: SeriesRow, version: str, root: str, afterwards: Afterwards | None = None
+    archive: Archive, series: SeriesRow, version: str, root: str, *, for_answer: bool
 ) -> SeriesDocument | None:
-    """The document that is being built for `version`, or a new one, maybe with the root of somebody else."""
+    """The document that is being built for `version`, or a new one, maybe with the root of somebody else.
+
+    If it is new it is stored by the keeper for an answer, else by the caller.
+    """
 
     def make() -> tuple[SeriesDocument | None, int]:
         document = _unsaved.get(version)
         if document is None:
-            document = _build(archive, series, root, afterwards is not None and is_kept(archive))
-        if document is not None and not document.unreadable and is_kept(archive):
-            if afterwards is None or not any(isinstance(piece, FreshPiece) for piece in document.pieces):
-                _put(archive, series, document)
-            else:
-                _unsaved[document.version] = document
-                afterwards.append(partial(_put_later, archive, series, document))
+            document = _build(archive, series, root, for_answer and is_kept(archive))
+            if document is not None and is_kept(archive):
+                if not document.unreadable:
+                    _unsaved[document.version] = document
+                if for_answer:
+                    _hand_over(archive, series, document)
         if document is None or document.unreadable:
             return document, KEPT_IN_MEMORY  # too large a share to be kept
         return document, document.held
@@ -221,13 +237,19 @@ def _shared(
     return _being_built.get(version, KEPT_IN_MEMORY, make, keep=read_only)
 
 
+def _hand_over(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
+    """Have a document stored by the keeper; one that is not kept is compressed, so as not to hold its text."""
+    store = partial(_put_later, archive, series, document)
+    if document.unreadable or not archive.keeper.take(store, document.held, MOST_WAITING):
+        _unsaved.pop(document.version, None)
+        for piece in document.pieces:
+            piece.compressed()
+
+
 def _put_later(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
-    """The same as `_put` for a document that has been served, by the first of those who were given it."""
-    try:
-        if _unsaved.get(document.version) is document:
-            _put(archive, series, document)
-    except CodedError as error:  # nobody is there any more to be told
-        log.warning("The metadata of a series cannot be kept: %s", error)
+    """The same as `_put`, unless somebody who needed it stored did that meanwhile."""
+    if _unsaved.get(document.version) is document:
+        _put(archive, series, document)
 
 
 def _put(archive: Archive, series: SeriesRow, document: SeriesDocument) -> None:
@@ -262,7 +284,7 @@ def _build(archive: Archive, series: SeriesRow, root: str, fresh: bool) -> Serie
 def _fresh_piece(text: bytes) -> AnyPiece:
     """The text as a piece, compressed if there is no room for more text."""
     with _making_fresh:
-        if sum(piece.size for piece in _fresh) + len(text) <= LARGEST_FRESH:
+        if sum(piece.held for piece in _fresh if piece.text is not None) + len(text) <= LARGEST_FRESH:
             made = FreshPiece(text)
             _fresh.add(made)
             return made

@@ -35,11 +35,18 @@ class SharedCache:
         self._being_made: dict[Hashable, Future[Any]] = {}
         self._size = 0
 
-    def get(self, key: Hashable, capacity: int, make: Callable[[], tuple[T, int]], *, keep: bool = True) -> T:
+    def get(
+        self,
+        key: Hashable,
+        capacity: int,
+        make: Callable[[], tuple[T, int]],
+        *,
+        keep: bool | Callable[[], bool] = True,
+    ) -> T:
         """The result for `key`; `make` gives it and the bytes that it takes. Raises what `make` raises.
 
         `capacity` is the number of bytes that all results together may take. What is not worth `keep`ing is
-        only shared with those who wait for it.
+        only shared with those who wait for it; a function is asked about that once there is a result to keep.
         """
         with self._lock:
             found = self._kept.get(key)
@@ -56,6 +63,7 @@ class SharedCache:
             return shared
         try:
             result, size = make()
+            worth_keeping = keep() if callable(keep) else keep
         except BaseException as error:
             with self._lock:
                 del self._being_made[key]
@@ -63,7 +71,7 @@ class SharedCache:
             raise
         with self._lock:
             del self._being_made[key]
-            if keep:
+            if worth_keeping:
                 self._keep(key, result, size, capacity)
         mine.set_result(result)
         return result

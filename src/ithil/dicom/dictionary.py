@@ -8,6 +8,7 @@ keyword, with `RETIRED_` before it if the standard has retired the element. The 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,8 +72,20 @@ class Dictionary:
         return self._names.get(name)
 
 
+_dependents: list[Callable[[], object]] = []
+
+
+def when_changed(forget: Callable[[], object]) -> None:
+    """Have `forget` called whenever `configured` has changed.
+
+    For whoever keeps what follows from names or VRs: a server that starts anew with another configuration does so
+    in the same process.
+    """
+    _dependents.append(forget)
+
+
 configured = Dictionary()
-"""What the options `Dictionary` and `LoadPrivateDictionary` say; filled once at start."""
+"""What the options `Dictionary` and `LoadPrivateDictionary` say; filled at each start of the server."""
 
 
 def is_private(tag: int) -> bool:
@@ -227,3 +240,5 @@ def _forget() -> None:
     tag_name.cache_clear()
     labels.cache_clear()
     tag_vr.cache_clear()
+    for forget in _dependents:
+        forget()

@@ -13,7 +13,7 @@ one may be whole. If no instance can be read the request fails.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ithil import error_codes as codes
 from ithil.archive import headers, series_documents, uids
@@ -32,7 +32,7 @@ from ithil.dicomweb.readable_parts import readable_parts, tell_missing
 from ithil.error_codes import CodedError
 from ithil.http import answers
 from ithil.http.accept import MediaRange, accepted, takes_gzip, unwrapped
-from ithil.http.answers import Answer, FilePart, Stream
+from ithil.http.answers import Answer, Stream
 from ithil.http.request import Request
 from ithil.http.routing import Parameter, Route
 
@@ -43,7 +43,9 @@ LARGEST_AT_ONCE = 4 * 1024 * 1024
 """Bytes of the largest answer that is made before it is sent; such answers are kept for the next client."""
 
 LARGEST_HELD = 16 * 1024 * 1024
-"""Bytes of compressed documents that a study's answer has in memory; beyond that they are read again."""
+"""Bytes of compressed documents that a study's answer has in memory; beyond that they are read again.
+
+What is not compressed yet counts elsewhere (`series_documents.LARGEST_FRESH`)."""
 
 _FAST = 1  # level of compression of what is used once
 
@@ -128,8 +130,6 @@ def _of_series(request: Request, level: Level, public_ids: list[str]) -> Answer:
     else:
         documents = _Documents(archive, series, root)
         answer, unreadable = _json(documents, takes_gzip(request)), documents.unreadable
-        if documents.afterwards:
-            answer.body = _followed(answer, documents.afterwards)
         answer.content_type = media_type
     tell_missing(answer, unreadable)
     return _finished(answer, "" if unreadable else tag)
@@ -138,7 +138,6 @@ def _of_series(request: Request, level: Level, public_ids: list[str]) -> Answer:
 class _Documents:
     """The documents of several series; those that are too large to be held are got again when they are sent.
 
-    `afterwards` is what is left to do for them when the answer has been sent.
     Raises CodedError (unknown) if all the series have gone meanwhile; FileMissing, FileCorrupted or DicomError
     if not one instance can be read.
     """
@@ -149,12 +148,12 @@ class _Documents:
         self._root = root
         self._held: dict[int, SeriesDocument] = {}
         self._lacks: dict[int, int] = {}
-        self.afterwards: series_documents.Afterwards = []
         self.is_held = True
         held = missing = readable = 0
+        fresh: list[SeriesDocument] = []  # they grow when they are compressed
         failure: Exception | None = None
         for number, one in enumerate(series):
-            document = series_documents.get(archive, one, root, self.afterwards)
+            document = series_documents.get(archive, one, root)
             if document is None:
                 missing += 1
                 continue
@@ -162,8 +161,11 @@ class _Documents:
                 self._lacks[number] = document.unreadable
                 failure = document.failure
             readable += len(document.pieces)
-            held += document.held
-            if held <= LARGEST_HELD or len(series) == 1:
+            if document.is_compressed:
+                held += document.compressed_size
+            else:
+                fresh.append(document)
+            if held + sum(each.compressed_size for each in fresh) <= LARGEST_HELD or len(series) == 1:
                 self._held[number] = document
             else:
                 self.is_held = False
@@ -214,36 +216,6 @@ def _json(documents: _Documents, compressed: bool) -> Answer:
     if compressed:
         answer.headers["Content-Encoding"] = "gzip"
     return answer
-
-
-class _Followed:
-    """The parts of a body, and what is done when they have been sent, also if they were not all asked for."""
-
-    def __init__(self, parts: Iterable[bytes], afterwards: series_documents.Afterwards) -> None:
-        self._parts = iter(parts)
-        self._afterwards = afterwards
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._parts)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Do what is left, once."""
-        while self._afterwards:
-            self._afterwards.pop()()
-
-
-def _followed(answer: Answer, afterwards: series_documents.Afterwards) -> Stream:
-    """The body of an answer with what is to be done after it."""
-    body = answer.body
-    assert not isinstance(body, FilePart)
-    return Stream(_Followed([body] if isinstance(body, bytes) else body.pieces, afterwards), answer.length)
 
 
 def _xml(archive: Archive, series: list[SeriesRow], root: str) -> tuple[Answer, int]:

@@ -20,7 +20,7 @@ from ithil.archive.find_attributes import File, Match, Texts
 from ithil.archive.matching import LONGEST_VALUE
 from ithil.dicom import json_model
 from ithil.dicom.dataset import Dataset, Element
-from ithil.dicom.dictionary import is_private, is_private_creator, tag_vr
+from ithil.dicom.dictionary import is_private, is_private_creator, tag_vr, when_changed
 from ithil.dicom.json_model import Json, values_of_text
 from ithil.dicom.level import Level
 from ithil.dicom.native_values import BINARY_VRS
@@ -47,6 +47,7 @@ _MODALITIES = f"{MODALITIES_IN_STUDY:08X}"
 _URL = f"{RETRIEVE_URL:08X}"
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _ready = ReadyJson(CAPACITY)
+when_changed(_ready.clear)
 
 
 Column = tuple[str, str, Callable[[str], Json], Json | None]
@@ -257,6 +258,9 @@ def _columns(always: frozenset[int], if_known: frozenset[int]) -> tuple[Column, 
             continue
         columns.append((f"{tag:08X}", f"{tag:08x}", _convert(vr), missing))
     return tuple(columns)
+
+
+when_changed(_columns.cache_clear)
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ithil.archive.find_attributes import COLLECTED
 from ithil.dicom import modules
-from ithil.dicom.dictionary import tag_vr
+from ithil.dicom.dictionary import tag_vr, when_changed
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import MAIN_SEQUENCES, MAIN_TAGS, SOP_CLASS_UID
 
@@ -98,6 +98,9 @@ def shown(level: Level, within: Level, included: frozenset[int]) -> Shown:
         frozenset(in_files),
         any(tag in MAIN_TAGS[Level.SERIES] and not _is_indexed(tag, Level.STUDY) for tag in of_series),
     )
+
+
+when_changed(shown.cache_clear)
 
 
 def _is_indexed(tag: int, level: Level) -> bool:

@@ -26,7 +26,7 @@ from ithil.archive.matching import (
     parse,
 )
 from ithil.archive.query import MOST_CONSTRAINTS, Constraint, Order, OrderKind, Query
-from ithil.dicom.dictionary import is_private_creator, parse_tag, tag_vr
+from ithil.dicom.dictionary import is_private_creator, parse_tag, tag_vr, when_changed
 from ithil.dicom.level import Level
 from ithil.dicom.main_tags import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from ithil.error_codes import CodedError
@@ -266,6 +266,9 @@ _LONGEST_USUAL = 64  # characters of a name that is worth remembering
 @lru_cache(maxsize=1024)
 def _usual_path(name: str) -> Path | None:
     return _path_of(name)
+
+
+when_changed(_usual_path.cache_clear)
 
 
 def _path_of(name: str) -> Path | None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from itertools import count
 
 from ithil.archive.find_attributes import Match, Source
 
@@ -22,70 +23,90 @@ MOST_NEW = 200
 """Studies of a batch that are new. Of more they are not kept: a list of the whole archive would push out all else,
 and seldom comes again."""
 
-_OVERHEAD = 400  # bytes of an entry beside its texts
+_OVERHEAD = 480  # bytes of an entry beside its texts
 _OF_FORM = 4096  # bytes of a form
-
-_Entries = OrderedDict[int, tuple[Source, bytes]]
-_EMPTY: _Entries = OrderedDict()
+_SHARE_OF_FORMS = 16  # the part of the capacity that is for forms
 
 
 class ReadyJson:
     """Keeps `capacity` bytes. Safe for many threads.
 
-    Forms are whatever JSON depends on beside the study. When there is no room, the form that was used least
-    lately goes, and within the last one the studies that came first.
+    Forms are whatever JSON depends on beside the study. When there is no room, the studies go that were shown
+    least lately, of whichever form. Of forms those are known that were used last; what is kept in one that is
+    forgotten goes like all else.
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self._most_forms = max(1, capacity // _SHARE_OF_FORMS // _OF_FORM)
+        self._capacity = capacity - self._most_forms * _OF_FORM
         self._lock = threading.Lock()
-        self._forms: OrderedDict[Hashable, _Entries] = OrderedDict()
+        self._numbers: OrderedDict[Hashable, int] = OrderedDict()
+        self._unused = count()
+        self._entries: OrderedDict[tuple[int, int], tuple[Source, bytes]] = OrderedDict()
         self._size = 0
 
     @property
     def size(self) -> int:
         """About the bytes that are kept."""
-        return self._size + _OF_FORM * len(self._forms)
+        return self._size + _OF_FORM * len(self._numbers)
 
     def of(self, form: Hashable, found: Sequence[Match], make: Callable[[Match], bytes]) -> list[bytes]:
         """The JSON of each match; `make` makes it in this form."""
-        with self._lock:
-            known = self._forms.get(form, _EMPTY)
-            if known:
-                self._forms.move_to_end(form)
         texts = []
-        new: list[tuple[int, Source, bytes]] = []
-        for one in found:
-            entry = known.get(one.key)
-            if entry is not None and entry[0] == one.source:
-                texts.append(entry[1])
-                continue
-            text = make(one)
-            texts.append(text)
-            if one.source is not None:
-                new.append((one.key, one.source, text))
-        if new and len(new) <= MOST_NEW:
-            self._keep(form, new)
+        missing: list[int] = []
+        with self._lock:
+            entries = self._entries
+            number = self._number(form)
+            for one in found:
+                entry = entries.get(place := (number, one.key))
+                if entry is not None and entry[0] == one.source:
+                    entries.move_to_end(place)
+                    texts.append(entry[1])
+                else:
+                    missing.append(len(texts))
+                    texts.append(b"")
+        if missing:
+            new: list[tuple[int, Source, bytes]] = []
+            for index in missing:
+                one = found[index]
+                text = texts[index] = make(one)
+                if one.source is not None:
+                    new.append((one.key, one.source, text))
+            if len(new) <= MOST_NEW:
+                with self._lock:
+                    self._keep(number, new)
         return texts
 
-    def _keep(self, form: Hashable, new: Sequence[tuple[int, Source, bytes]]) -> None:
+    def clear(self) -> None:
+        """Keep nothing of all this."""
         with self._lock:
-            known = self._forms.setdefault(form, OrderedDict())
-            self._forms.move_to_end(form)
-            for key, source, text in new:
-                before = known.pop(key, None)
-                if before is not None:
-                    self._size -= _weight(*before)
-                weight = _weight(source, text)
-                if weight <= self._capacity // LARGEST_SHARE:
-                    known[key] = source, text
-                    self._size += weight
-            while self.size > self._capacity:
-                if len(self._forms) == 1:
-                    self._size -= _weight(*known.popitem(last=False)[1])
-                else:
-                    _, dropped = self._forms.popitem(last=False)
-                    self._size -= sum(_weight(*entry) for entry in dropped.values())
+            self._numbers.clear()
+            self._entries.clear()
+            self._size = 0
+
+    def _number(self, form: Hashable) -> int:
+        """What stands for a form in keys. Never used again, so what is kept of a forgotten form is not found."""
+        number = self._numbers.get(form)
+        if number is None:
+            number = self._numbers[form] = next(self._unused)
+            if len(self._numbers) > self._most_forms:
+                self._numbers.popitem(last=False)
+        else:
+            self._numbers.move_to_end(form)
+        return number
+
+    def _keep(self, number: int, new: Sequence[tuple[int, Source, bytes]]) -> None:
+        entries = self._entries
+        for key, source, text in new:
+            before = entries.pop((number, key), None)
+            if before is not None:
+                self._size -= _weight(*before)
+            weight = _weight(source, text)
+            if weight <= self._capacity // LARGEST_SHARE:
+                entries[number, key] = source, text
+                self._size += weight
+        while self._size > self._capacity:
+            self._size -= _weight(*entries.popitem(last=False)[1])
 
 
 def _weight(source: Source, text: bytes) -> int:

@@ -241,7 +241,7 @@ class Engine:
                 return run.outcome(State.FAILURE, error_code=codes.CANCELED_JOB)
             return run.outcome(State.PAUSED if run.wish == PAUSE else State.PENDING)
         except TryLater as wish:
-            log.warning("Job %s of kind %s will be tried again in %.0f s", run.id, run.type, wish.seconds)
+            log.warning("Job %s of kind %s asks to be tried again in %.0f s", run.id, run.type, wish.seconds)
             return _failure(run, wish.failure, State.RETRY, clock.now()[0] + wish.seconds)
         except IndexUnavailable as error:
             if run.losses + 1 < checkpoint.MOST_LOSSES:

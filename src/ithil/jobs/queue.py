@@ -126,7 +126,10 @@ def counts(archive: Archive) -> dict[State, int]:
     """How many jobs are in each state."""
     with archive.index.read() as session:
         found = rows.counts(session)
-    return {state: found.get(state, 0) for state in State}
+    shown = dict.fromkeys(State, 0)
+    for word, count in found.items():
+        shown[_state(word) or State.PENDING] += count
+    return shown
 
 
 def cancel(archive: Archive, job: str) -> bool:
@@ -184,11 +187,12 @@ def _act(
 
     def act(session: Session) -> tuple[bool, bool]:
         found = rows.state(session, job)
-        if found is None or State(found[0]) not in allowed:
+        state = None if found is None else _state(found[0])
+        if state is None or state not in allowed:
             return False, False
-        if State(found[0]) not in acting:
+        if state not in acting:
             return True, False
-        if not work(session, State(found[0])):
+        if not work(session, state):
             raise Retry  # the job has gone on since it was looked at, as PostgreSQL shows
         return True, True
 
@@ -240,12 +244,20 @@ def _job(row: JobRow) -> Job:
     return Job(
         **{
             **row._asdict(),
-            "state": State(row.state),
+            "state": _state(row.state) or State.PENDING,
             "content": _parsed(row.content, {}),
             "error_payload": None if row.error_payload is None else _parsed(row.error_payload, None),
             "user_data": None if row.user_data is None else _parsed(row.user_data, None),
         }
     )
+
+
+def _state(word: str) -> State | None:
+    """The state of that name; None for one of a newer version, whose jobs are shown as pending and left alone."""
+    try:
+        return State(word)
+    except ValueError:
+        return None
 
 
 def _parsed(text: str, otherwise: Any) -> Any:

@@ -27,7 +27,7 @@ from ithil.archive.index.statement import Session
 from ithil.error_codes import CANCELED_JOB
 from ithil.jobs import checkpoint
 from ithil.jobs.kind import Interrupted, Output
-from ithil.jobs.model import CANCEL
+from ithil.jobs.model import CANCEL, State
 from ithil.jobs.pool import Pool
 from ithil.jobs.registry import ARCHIVES
 
@@ -148,7 +148,10 @@ class Run:
             raise Interrupted
 
     def end(self, outcome: Outcome) -> bool:
-        """Write how the run has ended; False if the job was no longer this run's. Raises IndexUnavailable."""
+        """Write how the run has ended; False if the job was no longer this run's. Raises IndexUnavailable.
+
+        A job that shall be tried again fails at once if too many wait for that already.
+        """
         if self._is_lost:
             return False
         seconds = clock.now()[0]
@@ -158,7 +161,10 @@ class Run:
             found = rows.wish_of(session, self.id, self.me)
             if found is None:
                 return False
-            rows.end(session, self.id, self.me, _as_wished(outcome, found[0], seconds), runtime, seconds)
+            how = _as_wished(outcome, found[0], seconds)
+            if how.state == State.RETRY and rows.too_many_wait(session):
+                how = replace(how, state=State.FAILURE, completed_at=seconds, due_at=None)
+            rows.end(session, self.id, self.me, how, runtime, seconds)
             return True
 
         return self.archive.index.write(work)

@@ -47,6 +47,7 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _MORE: int = getattr(socket, "MSG_MORE", 0)
 _KERNEL_TIMEOUTS = sys.platform == "linux"
 _timeval = struct.Struct("ll")
+_TLS_SLICE = 65536  # bytes that a peer has one timeout to take
 
 MessageEvent = MessageStarted | DataReceived | MessageComplete
 
@@ -217,7 +218,13 @@ class Transport:
 
     def _send(self, data: Buffer, flags: int = 0) -> None:
         try:
-            self._socket.sendall(data, flags)
+            if not self._is_tls:
+                self._socket.sendall(data, flags)
+                return
+            # Under TLS the timeout is for a call as a whole: what it has sent so far does not renew it.
+            view = memoryview(data)
+            for start in range(0, len(view), _TLS_SLICE):
+                self._socket.sendall(view[start : start + _TLS_SLICE])
         except OSError as error:
             raise _not_sent(error) from None
 

@@ -1,7 +1,9 @@
 """The job that answers a request for storage commitment, Orthanc's `StorageCommitmentScp`.
 
-It examines one instance a step and remembers which have failed, so that it goes on where it was. The report comes
-last; one that was sent but not noted before a crash is sent once more, which tells the peer what it knows.
+It examines one instance a step and remembers which have failed, so that it goes on where it was when it is
+interrupted. The report comes last; one that was sent but not noted before a crash is sent once more, which tells
+the peer what it knows. One that could not be sent is made anew for the next try: the peer may delete what is
+committed to, so that must be true when it is told, not hours before.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ithil import error_codes as codes
-from ithil.archive import commitment, remotes
+from ithil.archive import clock, commitment, remotes
 from ithil.archive.archive import Archive
 from ithil.archive.commitment import Reference
 from ithil.archive.model import Origin
@@ -19,12 +21,13 @@ from ithil.dicom.uids import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from ithil.error_codes import CodedError
 from ithil.jobs.kind import Task, TryLater
 from ithil.network.association import PresentationContext
-from ithil.network.errors import NetworkError
+from ithil.network.errors import AssociationTimeout, ConnectionFailed, NetworkError
 from ithil.network.handler import Responder
 from ithil.network.pdu_items import RoleSelection
 from ithil.network.status import is_success
 from ithil.services import commitment_channel as channel
 from ithil.services import commitment_data as wire
+from ithil.services import out_of_reach
 from ithil.services.access import same_title
 from ithil.services.modality_link import associate
 from ithil.settings import Modality
@@ -37,6 +40,9 @@ _ANSWER_SECONDS = 30.0
 
 RETRY_SECONDS = (30, 60, 120, 300, 600, 1800, *[3600] * 23)
 """How long to wait before each further try to report to a modality that cannot be reached: about a day in all."""
+
+_HOLDS_SECONDS = 60.0
+"""How long after an interruption that what was examined before still counts."""
 
 
 def arguments(origin: Origin, transaction: str, references: Sequence[Reference]) -> dict[str, Any]:
@@ -70,14 +76,17 @@ class CommitmentScpKind:
         a modality that cannot be reached or that refuses the report.
         """
         references: list[list[str]] = task.arguments["References"]
-        done: int = task.checkpoint.get("Done", 0)
-        failed: dict[str, int] = task.checkpoint.setdefault("Failed", {})  # by position
+        kept = task.checkpoint
+        if clock.now()[0] > kept.get("ExaminedAt", 0.0) + _HOLDS_SECONDS:
+            _forget_examined(kept)
+        done: int = kept.get("Done", 0)
+        failed: dict[str, int] = kept.setdefault("Failed", {})  # by position
         for place in range(done, len(references)):
             sop_class, sop_instance = references[place]
             reason = commitment.examine(task.archive, sop_class, sop_instance)
             if reason:
                 failed[str(place)] = reason
-            task.checkpoint["Done"] = place + 1
+            kept["Done"], kept["ExaminedAt"] = place + 1, clock.now()[0]
             task.save(0.8 * (place + 1) / len(references))
         committed = [(one[0], one[1]) for place, one in enumerate(references) if str(place) not in failed]
         refused = [
@@ -86,11 +95,17 @@ class CommitmentScpKind:
         try:
             _report(task, committed, refused)
         except CodedError as error:
-            tries: int = task.checkpoint.get("Tries", 0)
+            tries: int = kept.get("Tries", 0)
+            kept.clear()
             if error.code != codes.NETWORK_PROTOCOL or tries >= len(RETRY_SECONDS):
                 raise
-            task.checkpoint["Tries"] = tries + 1
+            kept["Tries"], kept["DueAt"] = tries + 1, clock.now()[0] + RETRY_SECONDS[tries]
             raise TryLater(RETRY_SECONDS[tries], error) from error
+
+
+def _forget_examined(kept: dict[str, Any]) -> None:
+    for name in ("Done", "Failed", "ExaminedAt"):
+        kept.pop(name, None)
 
 
 def _report(task: Task, committed: list[Reference], failed: list[tuple[Reference, int]]) -> None:
@@ -112,6 +127,12 @@ def _report(task: Task, committed: list[Reference], failed: list[tuple[Reference
     if waiting is not None and waiting.report(send_here, _ANSWER_SECONDS):
         return
     modality = _modality(task.archive, task.arguments["RemoteAet"], task.arguments["RemoteIp"])
+    # One that runs before it is due was sent off by a client, who may know that the modality is back.
+    if out_of_reach.is_noted(modality) and clock.now()[0] >= task.checkpoint.get("DueAt", 0.0):
+        raise CodedError(
+            codes.NETWORK_PROTOCOL,
+            f'Storage commitment report to AET "{modality.aet}": it could not be reached a moment ago',
+        )
     try:
         with associate(
             task.archive,
@@ -132,9 +153,12 @@ def _report(task: Task, committed: list[Reference], failed: list[tuple[Reference
             )
             answered = [response.command.status for response in responses][-1]
     except NetworkError as error:
+        if isinstance(error, (ConnectionFailed, AssociationTimeout)):
+            out_of_reach.note(modality)
         raise CodedError(
             codes.NETWORK_PROTOCOL, f'Storage commitment report to AET "{modality.aet}": {error}'
         ) from error
+    out_of_reach.forget(modality)
     if not is_success(answered):
         raise CodedError(
             codes.NETWORK_PROTOCOL,

@@ -198,23 +198,29 @@ class Sender:
 
         `meanwhile`, which is called while the receiver has it, may end what is in `payload`.
         """
+        has_ended = False
+
+        def draw() -> None:
+            nonlocal has_ended
+            has_ended = True
+            meanwhile()
+
         for _ in range(2):
             kept = self._ready(kinds, expected)
             context = choose(kept.requestor.contexts.values(), item.kind, self._conversion)
             if context is None:
                 return failed(item, status.SOP_CLASS_NOT_SUPPORTED, NOT_ACCEPTED)
             syntax = context.transfer_syntax
-            if payload is None or payload.transfer_syntax != syntax:
+            if payload is None or has_ended or payload.transfer_syntax != syntax:
                 payload = prepare(self._archive, item, syntax)
             try:
                 data_set = payload.data_set(self._archive)
                 answer = self._store(
-                    kept, item.sop_class, item.sop_instance, syntax, data_set, meanwhile=meanwhile
+                    kept, item.sop_class, item.sop_instance, syntax, data_set, meanwhile=draw
                 )
             except AssociationError as error:
                 log.warning("sending to %s: %s", self._destination.host, error)
                 self._drop()
-                payload = None
                 continue
             except READING_ERRORS as error:
                 log.error("instance %s cannot be sent: %s", item.instance, error)

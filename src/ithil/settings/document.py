@@ -43,7 +43,8 @@ since going on without it would lose protection or put data in the wrong place. 
 in a warning with the nearest known name. `ithil config check` prints the configuration in force, with secrets
 masked.
 
-The defaults are those of Orthanc 1.13 but where another one is named. A dash is an option that is absent unless it is written.
+The defaults are those of Orthanc 1.13, but where another one is named. A dash is an option that is absent unless it
+is written.
 """
 
 

@@ -177,7 +177,7 @@ def native_frames(*values: int) -> bytes:
 
 
 def test_native_frames_that_are_seen_once_take_no_memory_beside_their_file(
-    archive: Archive, reads: list[tuple[int, int | None]]
+    archive: Archive, reads: list[tuple[int, int | None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But who comes back for one has it kept from then on."""
     pixels = stored(archive, native_frames(1, 2, 3))
@@ -188,6 +188,7 @@ def test_native_frames_that_are_seen_once_take_no_memory_beside_their_file(
     np.testing.assert_array_equal(again, first[1])
     assert frames._cache.size >= before + first[0].nbytes
     reads.clear()
+    monkeypatch.setattr(archive.cache, "get", None)  # nobody asks whether to keep what is kept
     assert frames.decoded(archive, pixels, 1) is again
     assert not reads
 

@@ -100,3 +100,6 @@ def test_a_fresh_piece_is_compressed_once(monkeypatch: pytest.MonkeyPatch) -> No
         found = list(pool.map(lambda _number: piece.compressed(), range(8)))
     assert len(done) == 1
     assert all(one is found[0] for one in found)
+    assert piece.text is None
+    assert piece.held == piece.compressed_size == len(found[0].deflated)
+    assert inflate(piece) == b"metadata" * 100_000

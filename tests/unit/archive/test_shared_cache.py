@@ -73,6 +73,35 @@ def test_what_is_too_large_is_not_kept() -> None:
     assert cache.size == 0
 
 
+def test_whether_to_keep_is_asked_of_what_was_made() -> None:
+    cache = SharedCache()
+    events: list[str] = []
+
+    def make() -> tuple[str, int]:
+        events.append("made")
+        return "result", 1
+
+    def keep() -> bool:
+        events.append("asked")
+        return cache.get("another", 100, lambda: (len(events) > 2, 1), keep=False)  # may use the cache itself
+
+    for _ in range(3):
+        assert cache.get("frame", 100, make, keep=keep) == "result"
+    assert events == ["made", "asked"] * 2
+
+
+def test_no_answer_to_whether_to_keep_leaves_nobody_waiting() -> None:
+    cache = SharedCache()
+
+    def fail() -> bool:
+        raise ValueError("no")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            cache.get("frame", 100, lambda: (7, 1), keep=fail)
+    assert cache.get("frame", 100, lambda: (7, 1)) == 7
+
+
 def test_no_capacity_keeps_nothing() -> None:
     cache = SharedCache()
     assert cache.get("x", 0, lambda: (1, 1)) == 1

@@ -18,6 +18,19 @@ def registered() -> Iterator[dictionary.Dictionary]:
     configured.clear()
 
 
+def test_whoever_keeps_what_follows_from_it_is_told(
+    registered: dictionary.Dictionary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the dictionary itself has forgotten what it knew before."""
+    monkeypatch.setattr(dictionary, "_dependents", [])
+    before = tag_name(0x00201234)
+    seen: list[str] = []
+    dictionary.when_changed(lambda: seen.append(tag_name(0x00201234)))
+    registered.register(0x00201234, Entry("LO", "Ours"))
+    registered.clear()
+    assert seen == ["Ours", before]
+
+
 @pytest.mark.parametrize(
     ("text", "tag"),
     [

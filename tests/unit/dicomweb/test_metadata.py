@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Iterator
+import threading
+import time
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,6 +16,8 @@ from tests.unit.application import CT_STUDY, Client, MakeClient
 from tests.unit.dicomweb.parts import ROOT, instance_path, parts_of
 
 from ithil.archive import resources, series_documents
+from ithil.archive.archive import Archive
+from ithil.archive.errors import StorageFull
 from ithil.archive.index import series_documents as documents
 from ithil.archive.model import DICOM_FILE
 from ithil.dicom.level import Level
@@ -280,6 +283,7 @@ def test_the_cache_of_answers_keeps_compressed_and_plain_apart(client: Client, c
         return client.app.quick_answer(path, {b"host": b"server", **dict(headers)}, ("127.0.0.1", 1))
 
     client.get(path.decode())  # builds the document, which changes the index
+    settle(client.app.context.archive)
     for accepted in ("gzip", "identity"):
         client.get(path.decode(), headers={"Accept": "*/*", "Accept-Encoding": accepted})
     kept = quick((b"accept", b"*/*"), (b"accept-encoding", b"gzip"))
@@ -300,42 +304,88 @@ def test_documents_can_be_built_ahead(client: Client, make_client: MakeClient, c
     assert len(metadata(without, levels(ct)[0])) == 1
 
 
-@pytest.mark.parametrize("largest", [4 * 1024 * 1024, 100])
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize(
+    ("largest", "held"), [(4_000_000, 16_000_000), (100, 16_000_000), (100, 1)], ids=["once", "held", "again"]
+)
 @pytest.mark.parametrize("accepted", ["identity", "gzip"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_first_answer_is_that_of_all_others(
-    client: Client, ct: bytes, monkeypatch: pytest.MonkeyPatch, method: str, accepted: str, largest: int
+    client: Client,
+    ct: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    accepted: str,
+    largest: int,
+    held: int,
+    failing: bool,
 ) -> None:
-    """Whoever asks first is answered before the document is kept, and gets no other answer."""
+    """Whoever asks first is answered before the documents are kept, or when they cannot be."""
     monkeypatch.setattr(metadata_module, "LARGEST_AT_ONCE", largest)
+    monkeypatch.setattr(metadata_module, "LARGEST_HELD", held)
     monkeypatch.setattr(series_documents, "PIECE", 1)
     store(client, again(ct, 1, 1), again(ct, 1, 2), again(ct, 2, 1))
     archive = client.app.context.archive
+    opened, write = threading.Event(), documents.put
+
+    def put(*arguments: Any) -> None:
+        if failing:
+            raise StorageFull("The disk of the index is full")
+        assert opened.wait(20)
+        write(*arguments)
+
     asked = {"Accept-Encoding": accepted}
-    first = client.request(method, f"{levels(ct)[0]}/metadata", headers=asked)
+    with monkeypatch.context() as broken:
+        broken.setattr(documents, "put", put)
+        first = client.request(method, f"{levels(ct)[0]}/metadata", headers=asked)
+        assert are_kept(archive) == [False, False]  # and yet the answer is there
+        opened.set()
+        settle(archive)
+    assert are_kept(archive) == [not failing] * 2
+    for _ in range(2):
+        later = client.request("GET", f"{levels(ct)[0]}/metadata", headers=asked)
+        assert len(later.json()) == 3
+        assert first.content == (later.content if method == "GET" else b"")
+        settle(archive)
+    if held > 1:
+        assert first.headers == later.headers
+
+
+def are_kept(archive: Archive) -> list[bool]:
+    """Of each series, whether its document is in the index."""
+    ids = resources.list_ids(archive, Level.SERIES)
+    found = [series_documents.series_of(archive, Level.SERIES, public_id)[0] for public_id in ids]
     with archive.index.read() as session:
-        for public_id in resources.list_ids(archive, Level.SERIES):
-            (series,) = series_documents.series_of(archive, Level.SERIES, public_id)
-            assert documents.exists(session, series.id, series_documents.version_of(archive, series))
-    second = client.request("GET", f"{levels(ct)[0]}/metadata", headers=asked)
-    assert len(second.json()) == 3
-    assert first.content == (second.content if method == "GET" else b"")
-    assert first.headers == second.headers
+        return [documents.exists(session, one.id, series_documents.version_of(archive, one)) for one in found]
 
 
-def test_what_follows_an_answer_is_done_once_however_it_ends() -> None:
-    def parts() -> Iterator[bytes]:
-        yield b"a"
-        raise ValueError("broken")
+def settle(archive: Archive) -> None:
+    """Wait until nothing waits to be kept."""
+    end = time.monotonic() + 20
+    while archive.keeper.unfinished:
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
-    for stops in (1, 2):
-        done: list[int] = []
-        body = metadata_module._Followed(parts(), [lambda found=done: found.append(1)])  # type: ignore[misc]
-        assert next(body) == b"a"
-        assert done == []
-        if stops == 2:
-            with pytest.raises(ValueError, match="broken"):
-                next(body)
-        body.close()
-        body.close()
-        assert done == [1]
+
+def test_a_study_that_was_never_asked_for_is_held_as_any_other(
+    client: Client, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text is not what counts: as documents are compressed they are smaller by far."""
+    monkeypatch.setattr(metadata_module, "LARGEST_AT_ONCE", 1000)
+    store(client, *(again(ct, series, number) for series in range(3) for number in range(3)))
+    archive, path = client.app.context.archive, f"{levels(ct)[0]}/metadata"
+    got: list[object] = []
+    get = series_documents.get
+
+    def counted(*arguments: Any) -> object:
+        got.append(1)
+        return get(*arguments)
+
+    monkeypatch.setattr(series_documents, "get", counted)
+    monkeypatch.setattr(metadata_module, "LARGEST_HELD", 30_000)
+    cold = client.get(path, headers={"Accept-Encoding": "identity"})
+    assert len(cold.content) > 30_000
+    assert cold.headers["content-length"] == str(len(cold.content))
+    assert len(got) == 3
+    settle(archive)
+    assert client.get(path, headers={"Accept-Encoding": "identity"}).content == cold.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from tests.unit.application import Client
@@ -10,7 +11,10 @@ from tests.unit.dicomweb.searching import SERIES, STUDY, little_hospital, search
 
 from ithil.archive.archive import Archive
 from ithil.archive.find_attributes import Match
+from ithil.dicom.dictionary import Dictionary, Entry, configured
+from ithil.dicom.level import Level
 from ithil.dicomweb import qido_answer
+from ithil.dicomweb.qido_attributes import shown
 from ithil.dicomweb.qido_ready import LARGEST_SHARE, MOST_NEW, ReadyJson
 
 FORM = "form"
@@ -87,6 +91,40 @@ def test_each_address_of_the_server_has_its_links(hospital: Client, ready: Ready
         assert found["00081190"]["Value"] == [f"http://{host}/dicom-web/studies/{STUDY}"]
 
 
+@pytest.fixture
+def dictionary() -> Iterator[Dictionary]:
+    """What the configuration adds, which a server that starts anew reads again."""
+    yield configured
+    configured.clear()
+
+
+def test_a_dictionary_that_has_changed_counts_at_once(hospital: Client, dictionary: Dictionary) -> None:
+    names = [one["00100010"]["Value"] for one in search(hospital, "/studies?Ours=A1")]
+    assert len(names) > 1  # the name is unknown, so all match
+    dictionary.register(0x00100020, Entry("LO", "Ours"))
+    assert values(search(hospital, "/studies?Ours=A1&limit=9"), "00100020") == ["A1"]
+    dictionary.clear()
+    dictionary.register(0x00080050, Entry("SH", "Ours"))
+    assert values(search(hospital, "/studies?Ours=ACC1&limit=8"), "00080050") == ["ACC1"]
+    assert search(hospital, "/studies?Ours=A1&limit=8") == []
+
+
+@pytest.mark.parametrize("vr", ["SH", "LT"])
+def test_what_was_kept_before_the_dictionary_changed_is_made_anew(
+    hospital: Client, dictionary: Dictionary, vr: str
+) -> None:
+    """A long text is looked for in files too."""
+    path = "/studies?AccessionNumber=ACC1"
+    (before,) = search(hospital, path)
+    dictionary.register(0x00081030, Entry(vr, "OurDescription"))
+    (after,) = search(hospital, f"{path}&limit=9")
+    assert (before["00081030"]["vr"], after["00081030"]["vr"]) == ("LO", vr)
+    usual = shown(Level.STUDY, Level.PATIENT, frozenset({0x00080050}))
+    assert (0x00081030 in usual.in_files) == (vr == "LT")
+    dictionary.clear()
+    assert search(hospital, f"{path}&limit=8") == [before]
+
+
 # -- the cache itself ----------------------------------------------------------------------------------------
 
 
@@ -132,6 +170,47 @@ def test_it_never_takes_more_than_its_capacity() -> None:
         assert ready.size <= capacity
     ready.of(FORM, [_match(1, "y" * (capacity // LARGEST_SHARE))], _make)
     assert ready.size <= capacity
+
+
+def test_what_was_shown_least_lately_goes_first_of_whichever_form() -> None:
+    content = "x" * 10_000
+    ready = ReadyJson(1 << 20)
+    made: list[tuple[str, int]] = []
+
+    def page(form: str, *keys: int) -> None:
+        def make(match: Match) -> bytes:
+            made.append((form, match.key))
+            return _make(match)
+
+        found = [_match(key, content) for key in keys]
+        assert ready.of(form, found, make) == [_make(match) for match in found]
+
+    for number in range(100):  # two forms whose first pages are asked for again and again
+        page("a", 1, 2, 3)
+        page("b", 1, 2, 3)
+        page("a", 1000 + number)
+        page("b", 2000 + number)
+    assert sum(key < 10 for _, key in made) == 6
+    assert len(made) == 206
+    page("a", 1000)
+    assert made[-1] == ("a", 1000)
+    assert len(made) == 207
+
+
+def test_a_form_that_was_forgotten_is_made_anew() -> None:
+    ready = ReadyJson(100_000)
+    for _ in range(2):
+        for number in range(100):
+            text = str(number).encode()
+            assert ready.of(number, [_match(1)], lambda _, text=text: text) == [text]
+
+
+def test_nothing_is_kept_after_it_was_cleared() -> None:
+    ready = ReadyJson(1 << 20)
+    ready.of(FORM, [_match(1)], lambda _: b"before")
+    ready.clear()
+    assert ready.size == 0
+    assert ready.of(FORM, [_match(1)], lambda _: b"after") == [b"after"]
 
 
 def test_a_long_list_leaves_what_is_kept_alone() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.network.exchange import ACCEPT, CT, STORE, associated, message
@@ -26,6 +31,7 @@ from ithil.network.transport import Transport
 
 VERIFICATION, GET = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.2.2.3"
 EXPLICIT = "1.2.840.10008.1.2.1"
+CERTIFICATE = Path(__file__).with_name("loopback_certificate.pem")
 
 
 @contextmanager
@@ -42,25 +48,92 @@ def narrow() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield sender, reader
 
 
+def encrypted(sender: socket.socket, reader: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """The same connection under TLS."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(CERTIFICATE)
+    client = ssl.create_default_context(cafile=CERTIFICATE)
+    with ThreadPoolExecutor(1) as threads:
+        wrapped = threads.submit(server.wrap_socket, reader, server_side=True)
+        return client.wrap_socket(sender, server_hostname="127.0.0.1"), wrapped.result(20)
+
+
+class Received:
+    """What a thread reads of a connection: pieces, with a pause before each."""
+
+    def __init__(
+        self,
+        reader: socket.socket,
+        size: int,
+        *,
+        piece: int = 65536,
+        pause: float = 0,
+        after: threading.Event | None = None,
+    ) -> None:
+        self._data = bytearray()
+
+        def read() -> None:
+            if after is not None and not after.wait(60):
+                return
+            while len(self._data) < size:
+                time.sleep(pause)
+                wanted = min(len(self._data) + piece, size)
+                while len(self._data) < wanted:
+                    part = reader.recv(wanted - len(self._data))
+                    if not part:
+                        return
+                    self._data += part
+
+        self._thread = threading.Thread(target=read, daemon=True)
+        self._thread.start()
+
+    def all(self) -> bytes:
+        self._thread.join(60)
+        return bytes(self._data)
+
+
+class _Observed(socket.socket):
+    """Tells when a system call has taken only a part of what it was given, and is patient from then on."""
+
+    def observe(self) -> threading.Event:
+        self.took_a_part = threading.Event()
+        return self.took_a_part
+
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:
+        sent = super().sendmsg(buffers, *rest)
+        if sent < sum(map(len, buffers)):
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0))
+            self.took_a_part.set()
+        return sent
+
+
 @pytest.mark.parametrize("limit", [128, 16384, 0])
-def test_a_slow_reader_gets_every_byte(limit: int) -> None:
-    """Each system call takes a part of what is to be sent, and ends at its timeout."""
+def test_what_a_system_call_has_left_is_sent(limit: int) -> None:
+    """Nobody reads until the first call that does not take all has ended at its timeout."""
     accept = replace(ACCEPT, user_information=UserInformation(max_pdu_length=limit))
     data = random.Random(0).randbytes(400_000)
     expected = message(associated(accept=accept)[1], 3, STORE, (data,))
-    received = bytearray()
+    with narrow() as (sender, reader), _Observed(fileno=sender.detach()) as observed:
+        took_a_part = observed.observe()
+        received = Received(reader, len(expected), after=took_a_part)
+        Transport(observed, associated(accept=accept)[1], timeout=0.1).send_message(3, STORE, (data,))
+        assert received.all() == expected
+    assert took_a_part.is_set()
 
-    def read(reader: socket.socket) -> None:
-        while len(received) < len(expected):
-            time.sleep(0.01)
-            received.extend(reader.recv(4096))
 
-    with narrow() as (sender, reader):
-        thread = threading.Thread(target=read, args=(reader,), daemon=True)
-        thread.start()
-        Transport(sender, associated(accept=accept)[1], timeout=0.25).send_message(3, STORE, (data,))
-        thread.join(20)
-    assert received == expected
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_reads_slowly_but_steadily_gets_every_byte(tls: bool) -> None:
+    """In a time that is longer than the timeout, which is for what is taken at once."""
+    accept = replace(ACCEPT, user_information=UserInformation(max_pdu_length=131072))
+    data = random.Random(0).randbytes(1_500_000)
+    expected = message(associated(accept=accept)[1], 3, STORE, (data,))
+    with ExitStack() as stack:
+        sender, reader = stack.enter_context(narrow())
+        if tls:
+            sender, reader = map(stack.enter_context, encrypted(sender, reader))
+        received = Received(reader, len(expected), piece=50_000, pause=0.1)  # 3 seconds
+        Transport(sender, associated(accept=accept)[1], timeout=2).send_message(3, STORE, (data,))
+        assert received.all() == expected
 
 
 def test_who_reads_nothing_is_given_up() -> None:

@@ -16,12 +16,15 @@ from tests.unit.network.serving import wait_until
 from tests.unit.services.receiver import receiving
 
 from ithil.archive.archive import Archive
+from ithil.archive.model import Attachment
+from ithil.archive.transcoding import transcoded
 from ithil.dicom.scan import scan
 from ithil.dicom.uids import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from ithil.network import status
 from ithil.network.errors import AssociationError
 from ithil.network.handler import Outcome
-from ithil.services.association_pool import pool
+from ithil.services import payload, store_user
+from ithil.services.association_pool import AssociationPool, pool
 from ithil.services.store_user import Sender
 from ithil.settings import Modality
 
@@ -117,6 +120,38 @@ def test_an_instance_in_whose_midst_the_association_breaks_is_sent_again(place: 
         assert len(receiver.requests) == 2
     assert receiver.received == {each.sop_uid: data_set(each.content) for each in synthetic.series(4)}
     assert [uid(number) for number in (0, 1, 1, 2, 3)] == receiver.order
+
+
+def test_what_was_made_ready_serves_another_association(
+    place: OnSqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the kept one has broken before anything was sent, nothing is transcoded twice."""
+    archive = place.open(dicom_association_close_delay=60)
+    content = content_of("pydicom/JPEG2000.dcm")
+    stored = put(archive, content)
+    transcodings: list[str] = []
+
+    def counted(archive: Archive, file: Attachment, syntax: str) -> bytes:
+        transcodings.append(syntax)
+        return transcoded(archive, file, syntax)
+
+    monkeypatch.setattr(payload, "transcoded", counted)
+    idle = AssociationPool()
+    monkeypatch.setattr(store_user, "pool", idle)
+    with receiving() as receiver:
+        with Sender(archive, receiver.modality) as sender:
+            assert [one.status for one in sender.send([stored.instance])] == [0]
+        (first,) = receiver.received.values()
+        receiver.received.clear()
+        ((kept,),) = idle._idle.values()
+        kept.requestor._transport.cut()
+        monkeypatch.setattr(kept.requestor, "is_usable", lambda: True)
+        with Sender(archive, receiver.modality) as sender:
+            assert [one.status for one in sender.send([stored.instance])] == [0]
+        assert list(receiver.received.values()) == [first]
+        assert len(receiver.requests) == 2
+        idle.release_all()
+    assert len(transcodings) == 2  # one for each time it was to be sent
 
 
 def test_an_instance_that_always_breaks_the_association_fails_alone(archive: Archive) -> None:

@@ -84,7 +84,8 @@ def in_order(
                 pending = next(works, None)
             future, size = waiting[0]
             result = future.result()
-            # Its place is given free before it is consumed: whoever consumes holds one result beyond the bound.
+            # Its place is given free before it is consumed: whoever consumes holds up to two results beyond the
+            # bound, the one in use and the next one, which can be drawn meanwhile.
             waiting.popleft()
             held -= size
             room.give(size)

@@ -25,6 +25,10 @@ _id = _j.id == sa.bindparam("key")
 _mine = sa.and_(_id, _j.state == "Running", _j.owner == sa.bindparam("me"))
 ENDED = ("Success", "Failure")
 """The states of jobs that have ended."""
+AGAIN_PRIORITY = -20
+"""The priority, at most, of jobs that are tried again: what has not been tried yet goes first, deliveries too."""
+MOST_AGAIN = 1000
+"""How many jobs may wait to be tried again; about, since several processes may count at the same time."""
 
 _finished = sa.or_(*(_j.state == state for state in ENDED))
 
@@ -130,7 +134,12 @@ _STEP = Statement(
 )
 _due = sa.and_(_j.state == "Retry", _j.lease_until <= sa.bindparam("now"))
 _IS_DUE = Statement(sa.select(_j.id).where(_due).limit(1))
-_WAKE = Statement(sa.update(t.jobs).where(_due).values(state="Pending", lease_until=sa.null()))
+_later = sa.case((_j.priority < AGAIN_PRIORITY, _j.priority), else_=AGAIN_PRIORITY)
+_WAKE = Statement(
+    sa.update(t.jobs).where(_due).values(state="Pending", lease_until=sa.null(), priority=_later)
+)
+_AGAIN = sa.select(_j.id).where(_j.state == "Retry").limit(MOST_AGAIN).subquery()
+_MANY_AGAIN = Statement(sa.select(sa.func.count()).select_from(_AGAIN))
 _wish_of = sa.select(_j.wish, _j.checkpoint).where(_mine)
 _WISH_OF = Statement(_wish_of, postgresql=_wish_of.with_for_update())
 _WISH = Statement(sa.update(t.jobs).where(_id, _j.state == "Running").values(wish=sa.bindparam("wish")))
@@ -260,8 +269,14 @@ def is_due(session: Session, now: float) -> bool:
 
 
 def wake(session: Session, now: float) -> None:
-    """Queue the jobs that are to be tried again by now."""
+    """Queue the jobs that are to be tried again by now, behind those that have not been tried yet."""
     session.run(_WAKE, {"now": now})
+
+
+def too_many_wait(session: Session) -> bool:
+    """Whether so many jobs wait to be tried again that no more may."""
+    row = session.one(_MANY_AGAIN)
+    return row is not None and row[0] >= MOST_AGAIN
 
 
 def wish(session: Session, key: str, what: str) -> bool:

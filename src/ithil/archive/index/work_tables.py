@@ -30,6 +30,7 @@ jobs = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("lease_until", sa.Float),  # of a job in the state Retry: when it is due
     sa.Index("ix_jobs_queue", "state", "priority", "created_at"),
+    sa.Index("ix_jobs_due", "state", "lease_until"),
 )
 
 # Files that jobs made for their clients, such as an archive; they lie in the storage area.
