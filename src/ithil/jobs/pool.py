@@ -175,8 +175,12 @@ class Pool:
                 self._count -= 1
             raise
         with self._changed:
-            self._at_work.add(worker)
-        return worker
+            if not self._closed:
+                self._at_work.add(worker)
+                return worker
+            self._count -= 1
+        worker.kill()  # `close` came while it started, and does not know it
+        raise CodedError(codes.INTERNAL_ERROR, "The server is stopping")
 
     def _start(self) -> _Worker:
         if not self._is_registered:

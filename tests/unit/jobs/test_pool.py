@@ -202,6 +202,20 @@ def test_closing_ends_what_still_computes(pool: Pool) -> None:
         list(pool.each(compute, [1]))
 
 
+def test_closing_ends_a_process_that_just_starts(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = pool._start
+
+    def start_and_close() -> object:
+        worker = start()
+        pool.close()
+        return worker
+
+    monkeypatch.setattr(pool, "_start", start_and_close)
+    with pytest.raises(CodedError):
+        list(pool.each(compute, ["slow"]))
+    assert children() == 0
+
+
 _SERVER = """
 import sys
 from tests.unit.jobs.kinds import compute
