@@ -54,14 +54,20 @@ class AccessControl:
         self._verifier = BasicVerifier(users) if authentication_enabled else None
         self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
 
-    def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Visitor | None:
-        """The visitor behind an ASGI scope, or None for one that is not let in."""
+    def admit(
+        self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], *, quiet: bool = False
+    ) -> Visitor | None:
+        """The visitor behind an ASGI scope, or None for one that is not let in.
+
+        `quiet` is for who asks before the request goes the ordinary way, where the refusal is told and logged.
+        """
         client = scope.get("client")
         address = client[0] if client else ""
         if self._proxies:
             address = self._behind_proxies(address, headers.get(b"x-forwarded-for", b""))
         if not self._remote_access_allowed and not is_local(address):
-            log.warning("%s turned away: RemoteAccessAllowed is false", address)
+            if not quiet:
+                log.warning("%s turned away: RemoteAccessAllowed is false", address)
             return None
         if self._verifier is None:
             return Visitor(address, "")
@@ -70,7 +76,8 @@ class AccessControl:
             return None  # the first request of every browser, which then asks its user
         user = self._verifier.verify(authorization)
         if user is None:
-            log.warning("%s turned away: wrong user or password", address)
+            if not quiet:
+                log.warning("%s turned away: wrong user or password", address)
             return None
         return Visitor(address, user)
 

@@ -131,7 +131,7 @@ class HttpApp:
         For `protocol`. What is told is with the headers for pages of other origins.
         """
         headers = dict(scope["headers"])
-        visitor = self._access.admit(scope, headers)
+        visitor = self._access.admit(scope, headers, quiet=True)
         if visitor is None:
             return False
         lookup = self._lookups.find(scope, headers, visitor.address, visitor.user)
@@ -154,7 +154,7 @@ class HttpApp:
         ASGI request is decided here as well; None means that it takes one.
         """
         key = key_of(url, headers)
-        if key is None or self._access.admit({"client": client}, headers) is None:
+        if key is None or self._access.admit({"client": client}, headers, quiet=True) is None:
             return None
         known = self._answers.find(key, self._answers.version())
         if known is None:
@@ -184,7 +184,7 @@ class HttpApp:
             self._origins and b"origin" in headers
         ):
             return None
-        visitor = self._access.admit({"client": client}, headers)
+        visitor = self._access.admit({"client": client}, headers, quiet=True)
         if visitor is None or not self._budget.take(size):
             return None
         request = Request(

@@ -225,3 +225,24 @@ def test_what_goes_wrong_is_an_error_answer(
     assert int(first.status.split()[1]) == status
     assert b"DOE" not in first.body
     assert (second.status, second.body) == (b"HTTP/1.1 200 OK", b"[]")
+
+
+@pytest.mark.parametrize("request_bytes", [get("/instances", "Authorization: Basic YTp4"), None])
+def test_who_is_turned_away_is_told_of_once(
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    ct: bytes,
+    request_bytes: bytes | None,
+) -> None:
+    """Whatever short ways were asked before: one request is one line in the log."""
+    client = make_client(authentication_enabled=True, registered_users={"a": "b"})
+
+    async def ask() -> list[int]:
+        async with running(client, monkeypatch) as here:
+            return statuses(await here.ask(request_bytes or post(ct, "Authorization: Basic YTp4")))
+
+    assert asyncio.run(ask()) == [401]
+    assert [record.getMessage().partition(" ")[2] for record in caplog.records] == [
+        "turned away: wrong user or password"
+    ]
