@@ -39,9 +39,8 @@ class ServerControl:
 class Context:
     """Made once by `ithil.http.server.create_app`.
 
-    `turns` are those of the kinds of handlers that do not run freely. `closing` is
-    set when the server stops; work that can take minutes looks at it now and then. `control` is None where no
-    server is around the application.
+    `turns` are those of the kinds of handlers that do not run freely. `closing` is set when the server stops; work
+    that can take minutes looks at it now and then. `control` is None where no server is around the application.
     """
 
     archive: Archive

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from ithil import metrics
 from ithil.http import answers, errors
 from ithil.http.answers import Answer
@@ -24,7 +22,7 @@ from ithil.http.context import Context
 from ithil.http.known_answers import KnownAnswers, key_of
 from ithil.http.request import Request, parse_query
 from ithil.http.routing import Route, split
-from ithil.http.sending import headers_of, small_body
+from ithil.http.sending import head_of, small_body
 from ithil.metrics import Metric
 
 MADE = "ithil.made"
@@ -35,10 +33,9 @@ _WITH_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An answer that a handler has given and that has yet to be sent, and whether it may be kept."""
+    """An answer that a handler has given and that has yet to be sent; it may be kept."""
 
     answer: Answer | Awaitable[Answer]
-    cacheable: bool = True
 
 
 Told = tuple[bytes, bytes] | Made
@@ -132,5 +129,4 @@ class Lookups:
             return
         if answer.status == 200:
             self._known.keep(lookup.key, lookup.version, answer)
-        lines = [b"%s: %s\r\n" % header for header in headers_of(answer)]
-        tell((b"".join([STATUS_LINE[answer.status], *lines]), body))
+        tell((head_of(answer), body))

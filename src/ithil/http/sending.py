@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from ithil.archive import retrieve
 from ithil.archive.retrieve import LARGEST_WHOLE_READ
 from ithil.http.answers import Answer, FilePart, Stream
@@ -40,6 +42,11 @@ def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
         headers.append((b"content-length", str(answer.length).encode()))
     headers += [(name.lower().encode(), _safe(value)) for name, value in answer.headers.items()]
     return headers
+
+
+def head_of(answer: Answer) -> bytes:
+    """Status line and headers as they go over the wire, without the empty line at their end."""
+    return b"".join([STATUS_LINE[answer.status], *(b"%s: %s\r\n" % header for header in headers_of(answer))])
 
 
 def _safe(value: str) -> bytes:

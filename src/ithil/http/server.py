@@ -229,7 +229,7 @@ class HttpApp:
             made: Made | None = scope.get(MADE)
             if made is not None:
                 answer = made.answer if isinstance(made.answer, Answer) else await made.answer
-                cacheable = made.cacheable
+                cacheable = True
             else:
                 with metrics.holding(Metric.ACTIVE_REQUESTS), metrics.timed(Metric.REST_API):
                     answer, cacheable = await self._answer(request, segments, body)

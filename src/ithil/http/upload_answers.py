@@ -16,14 +16,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from ithil import metrics
 from ithil.http import answers, errors
 from ithil.http.answers import Answer
 from ithil.http.request import Request
 from ithil.http.routing import Route
-from ithil.http.sending import headers_of
+from ithil.http.sending import head_of
 from ithil.metrics import Metric
 
 SMALL = 64 * 1024
@@ -126,7 +124,6 @@ class UploadAnswers:
         if isinstance(answer, BaseException):
             refusal = errors.translate(answer)
             answer = answers.failure(refusal, request.method, request.path, described=self._described)
-        lines = [b"%s: %s\r\n" % header for header in headers_of(answer)]
         body = answer.body
         assert isinstance(body, bytes)  # no upload is answered with a file
-        tell(b"".join([STATUS_LINE[answer.status], *lines]), body)
+        tell(head_of(answer), body)
