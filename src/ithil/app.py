@@ -25,6 +25,7 @@ from ithil import __version__, logs, metrics
 from ithil.allocator import bound_memory
 from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
+from ithil.archive.recovery import open_archive
 from ithil.archive.sweeps import Sweeper
 from ithil.dicom.dictionary import configured
 from ithil.dicomweb import routes as dicomweb
@@ -76,7 +77,7 @@ def run(settings: Settings, *, verbosity: int = 0, reload: Callable[[], Settings
             if not course.serve(os.getpid()):
                 return 0
             course.renew()
-        Archive.open(course.settings).close()  # the tables are made once, and what is wrong is told once
+        open_archive(course.settings).close()  # the tables are made once, and what is wrong is told once
         parent = os.getpid()
 
         def work() -> None:
@@ -181,7 +182,7 @@ class _Course:
         try:
             settings = self._reload() if self._reload is not None else self.settings
             sockets = Listeners(settings, self._sockets)
-            Archive.open(settings).close()
+            open_archive(settings).close()
         except (SettingsError, StartError, ArchiveError) as error:
             if sockets is not None:
                 sockets.close(but=self._sockets)
@@ -205,7 +206,7 @@ def serve(
     sys.setswitchinterval(SWITCH_INTERVAL)
     configure_dictionary(settings)
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    archive = Archive.open(settings, runtime)
+    archive = open_archive(settings, runtime)
     metrics.hold(Metric.SERVING, 1)
     levels = ExitStack()
     levels.enter_context(logs.following(lambda: runtime.values.log_levels))

@@ -175,9 +175,10 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from ithil.archive.archive import Archive, has_index
+    from ithil.archive.archive import has_index
     from ithil.archive.check import check
     from ithil.archive.errors import ArchiveError
+    from ithil.archive.recovery import open_archive
     from ithil.settings import SettingsError, load
 
     def progress(files: int) -> None:
@@ -189,7 +190,7 @@ def _check(parsed: argparse.Namespace) -> int:
         if not has_index(settings):
             print(f"ithil: there is no archive in {settings.index_directory}", file=sys.stderr)
             return 2
-        archive = Archive.open(settings)
+        archive = open_archive(settings)
         print(f"Storage: {settings.storage_directory}")
         try:
             report = check(

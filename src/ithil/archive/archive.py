@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,10 @@ from ithil.archive.document_keeper import DocumentKeeper
 from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index import schema
 from ithil.archive.index.database import Database
-from ithil.archive.index.group_commit import GroupCommit
-from ithil.archive.index.ingest import Batch, NewInstance
 from ithil.archive.index.sqlite import SqliteDatabase
-from ithil.archive.index.statement import Session
 from ithil.archive.intake import Intake
 from ithil.archive.storage.cache import FileCache
+from ithil.archive.storage.journal import Journal
 from ithil.archive.storage.local import LocalStorage, refusal
 from ithil.settings import Settings
 from ithil.settings.runtime import Runtime
@@ -32,14 +29,8 @@ from ithil.settings.runtime import Runtime
 log = logging.getLogger(__name__)
 
 INDEX_FILE = "ithil.db"
+JOURNAL_FOLDER = "journal"
 ORTHANCS_INDEX_FILE = "index"
-
-
-@dataclass(slots=True)
-class Arrivals:
-    """What the last instances were like, as a guess at the next; a wrong guess costs time and nothing else."""
-
-    were_known: bool = False  # the last one was stored already, so the next may be too
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +41,8 @@ class Archive:
     index: Database
     storage: LocalStorage
     cache: FileCache
-    commits: GroupCommit[NewInstance, bool]
     intake: Intake
     tags_of: TagsOfLevels
-    arrivals: Arrivals
     checksums: Checksums
     keeper: DocumentKeeper
     runtime: Runtime
@@ -74,13 +63,8 @@ class Archive:
         storage.prepare()
         index = _open_index(settings)
         schema.prepare(index)
-        intake = Intake(index, storage)
-        if not settings.read_only and (recovered := intake.recover()):
-            log.warning("%d files that may not have reached the disk were written again", recovered)
-
-        def commit(batch: Sequence[NewInstance]) -> list[bool]:
-            return index.write(lambda session: _add_all(session, batch), durable=False)
-
+        # Other processes of this server must see what one of them has acknowledged, without asking it.
+        intake = Intake(index, storage, _journal(settings, index), defers=settings.ithil.workers == 1)
         cache = FileCache(settings.maximum_storage_cache_size * 1024 * 1024)
         tags_of = TagsOfLevels.with_extra(settings.extra_main_dicom_tags)
         return cls(
@@ -88,10 +72,8 @@ class Archive:
             index,
             storage,
             cache,
-            GroupCommit(commit),
             intake,
             tags_of,
-            Arrivals(),
             Checksums(),
             DocumentKeeper(),
             runtime or Runtime(),
@@ -100,6 +82,7 @@ class Archive:
     def close(self) -> None:
         """Close the connections to the database. What has been acknowledged is durable already."""
         self.keeper.close()
+        self.intake.close()
         self.checksums.close()
         self.storage.close()
         self.index.close()
@@ -116,11 +99,17 @@ def holds_index_of_orthanc(settings: Settings) -> bool:
     return any((folder / ORTHANCS_INDEX_FILE).is_file() for folder in folders)
 
 
-def _add_all(session: Session, news: Sequence[NewInstance]) -> list[bool]:
-    batch = Batch(session)
-    added = [batch.add(new) for new in news]
-    batch.finish()
-    return added
+def _journal(settings: Settings, index: Database) -> Journal | None:
+    if not isinstance(index, SqliteDatabase) or settings.read_only:
+        return None
+    return Journal(settings.index_directory / JOURNAL_FOLDER, durable=_waits_for_the_disk(settings))
+
+
+def _waits_for_the_disk(settings: Settings) -> bool:
+    """Whether transactions of SQLite are on the disk before they count."""
+    return settings.ithil.sqlite_synchronous == "Full" or (
+        settings.ithil.sqlite_synchronous == "Auto" and settings.sync_storage_area
+    )
 
 
 def _open_index(settings: Settings) -> Database:
@@ -131,10 +120,7 @@ def _open_index(settings: Settings) -> Database:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refusal(error) from error
-    durable = settings.ithil.sqlite_synchronous == "Full" or (
-        settings.ithil.sqlite_synchronous == "Auto" and settings.sync_storage_area
-    )
-    return SqliteDatabase(folder / INDEX_FILE, durable=durable)
+    return SqliteDatabase(folder / INDEX_FILE, durable=_waits_for_the_disk(settings))
 
 
 def _open_postgresql(settings: Settings) -> Database:

@@ -69,7 +69,6 @@ def new_instance(
     ids: tuple[str, str, str, str],
     tags_of: TagsOfLevels,
     file: Attachment,
-    content: bytes | None,
     frame_index: bytes | None,
     origin: Origin,
     provenance: Provenance | None,
@@ -80,7 +79,7 @@ def new_instance(
     """What the index needs for an instance.
 
     `scan` has found the tags in `tags_of.instance`; `all_tags` gives those of all levels and is only called
-    if a parent of the instance is new. `content` is that of `file` if it goes through the intake.
+    if a parent of the instance is new.
     """
     seconds, date = now
     tags = scan.tags
@@ -112,7 +111,6 @@ def new_instance(
         instance=instance,
         parent=lambda level: _parent_row(level, all_tags(), ids, tags_of.main, origin, provenance, seconds),
         expects=expected_instances(tags) is not None,
-        content=content,
         overwrite=overwrite,
         date=date,
         arrived_at=seconds,

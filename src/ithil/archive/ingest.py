@@ -9,8 +9,8 @@ leaves at most a file that no row names, which `ithil check` finds.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from mmap import mmap
 
 from ithil import metrics
@@ -18,9 +18,11 @@ from ithil.archive import clock, query_tag_values, query_tags, transcoding
 from ithil.archive.archive import Archive
 from ithil.archive.compressing import compressed
 from ithil.archive.describe import IDENTIFIERS, instance_ids, new_instance
-from ithil.archive.errors import CommitUncertain, DataSetMismatch, MissingIdentifier, ReadOnly
-from ithil.archive.index.ingest import REPAIR, NewInstance, file_of
+from ithil.archive.errors import DataSetMismatch, MissingIdentifier, ReadOnly
+from ithil.archive.index.ingest import file_of
 from ithil.archive.index.query_tags import Value
+from ithil.archive.intake import Prepared
+from ithil.archive.journal_records import head_of
 from ithil.archive.model import DICOM_FILE, Attachment, Origin, Provenance, StoreResult, StoreStatus
 from ithil.archive.storage import compression
 from ithil.archive.storage.local import LocalWriter
@@ -53,16 +55,6 @@ class Announced:
     dataset_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An instance whose file is written, and which is to be added to the index once the file is durable."""
-
-    new: NewInstance
-    ids: tuple[str, str, str, str]
-    file: Attachment
-    needs_sync: bool
-
-
 class Incoming:
     """An instance on its way in. Write its bytes, then `commit` or `discard`; not for several threads."""
 
@@ -76,10 +68,12 @@ class Incoming:
         overwrite: str | None = None,
         keep_syntax: bool = False,
         study: str = "",
+        arrived: tuple[float, str] | None = None,
     ) -> None:
         """`announced` is what the sender says of a data set to which the caller made the file's start;
         `overwrite` replaces the setting `OverwriteInstances`, `keep_syntax` puts `IngestTranscoding` aside;
-        `study` is the Study Instance UID that the instance must have, "" for any.
+        `study` is the Study Instance UID that the instance must have, "" for any; `arrived` is when it came if
+        that is not now, as `clock.now` tells it.
 
         Raises ReadOnly if nothing may be stored.
         """
@@ -93,6 +87,7 @@ class Incoming:
         self.prepared: Prepared | None = None
         """What `prepare` has made, until it is committed."""
         self._study = study
+        self._arrived = arrived
         self._declared: query_tags.Declared  # as `_scan` has found it
         self._query_values: tuple[Value, ...] = ()
         self._archive = archive
@@ -142,7 +137,7 @@ class Incoming:
         if writer is not None:
             writer.discard()
         prepared, self.prepared = self.prepared, None
-        if prepared is not None:
+        if prepared is not None and prepared.content is None:
             self._archive.storage.remove(prepared.file.uuid)
 
     def commit(self) -> StoreResult:
@@ -152,11 +147,15 @@ class Incoming:
         its UIDs, DataSetMismatch for one that is not what was announced, StorageFull, StorageUnavailable or
         IndexUnavailable. Nothing is left behind then.
         """
-        try:
-            with metrics.timed(Metric.STORE_DICOM):
-                return self._commit()
-        finally:
-            self.discard()
+        return self._commit(self._archive.intake.store)
+
+    def accept(self) -> StoreResult:
+        """The same for who need not know whether the instance was there already: the result is Success then too.
+
+        The instance is safe, and is added to the index with others before anybody looks.
+        """
+        intake = self._archive.intake
+        return self._commit(intake.accept if intake.defers else intake.store)
 
     def prepare(self) -> StoreResult | Prepared:
         """Do all that comes before the commit, for `ingest_batch`; nothing is durable yet.
@@ -171,20 +170,21 @@ class Incoming:
             if not isinstance(prepared, Prepared):
                 self.discard()
 
-    def settled(self) -> None:
-        """What was prepared is committed."""
-        self.prepared = None
-        self._archive.arrivals.were_known = False
-
-    def finish(self) -> StoreResult:
-        """Commit what is prepared and durable; raises what `commit` raises."""
+    def hand_over(self) -> Prepared:
+        """What was prepared; whoever takes it sees to its file from now on."""
         prepared, self.prepared = self.prepared, None
         assert prepared is not None
-        return self._add(prepared)
+        return prepared
 
-    def _commit(self) -> StoreResult:
-        done = self._prepare(durable=True)
-        return done if isinstance(done, StoreResult) else self.finish()
+    def _commit(self, store: Callable[[Prepared], bool]) -> StoreResult:
+        try:
+            with metrics.timed(Metric.STORE_DICOM):
+                done = self._prepare(durable=True)
+                if isinstance(done, StoreResult):
+                    return done
+                return result_of(done, store(self.hand_over()))
+        finally:
+            self.discard()
 
     def _prepare(self, *, durable: bool) -> StoreResult | Prepared:
         archive, settings = self._archive, self._archive.settings
@@ -208,9 +208,7 @@ class Incoming:
         ids = instance_ids(scanned.tags)
         assert ids is not None
         # If someone sends again what is here, asking first spares writing each file in vain.
-        if archive.arrivals.were_known and self._overwrite == "Never" and self._has_file(ids):
-            if durable:  # else the caller sees to it
-                archive.index.sync()  # it may have arrived by another way in this very moment
+        if archive.intake.were_known and self._overwrite == "Never" and self._has_file(ids):
             return StoreResult(StoreStatus.ALREADY_STORED, *ids)
         head = self._pieces[0] if self._pieces else b""
         file, content = self._store_file(durable=durable)
@@ -220,39 +218,26 @@ class Incoming:
             ids,
             archive.tags_of,
             file,
-            content,
             frames,
             self._origin,
             self._provenance,
             self._overwrite,
-            clock.now(),
+            self._arrived or clock.now(),
             settings.stable_age,
         )
         declared = self._declared
         if declared.version is not None:
             new.query_version = declared.version
             new.query_values = self._query_values + query_tag_values.of_scan(scanned, declared.scanned)
-        prepared = Prepared(new, ids, file, needs_sync=not durable and content is None)
-        self.prepared = prepared
-        return prepared
-
-    def _add(self, prepared: Prepared) -> StoreResult:
-        archive, new, ids, file = self._archive, prepared.new, prepared.ids, prepared.file
-        try:
-            added = query_tags.submit(archive, new, file)
-            if not added and not self._has_file(ids):
-                added = query_tags.submit(archive, replace(new, overwrite=REPAIR), file)
-            archive.index.sync()
-        except CommitUncertain:
-            raise  # a row may name the file
-        except BaseException:
-            archive.storage.remove(file.uuid)
-            raise
-        archive.arrivals.were_known = not added
-        if added:
-            return StoreResult(StoreStatus.SUCCESS, *ids)
-        archive.storage.remove(file.uuid)
-        return StoreResult(StoreStatus.ALREADY_STORED, *ids)
+        self.prepared = Prepared(
+            new,
+            file,
+            content,
+            needs_sync=not durable and content is None,
+            head=head_of(new, file, self._origin, self._provenance),
+            catch_up=lambda: query_tags.catch_up(archive, new, file),
+        )
+        return self.prepared
 
     def _transcode(self, transfer_syntax: str) -> bool:
         """Go on with the same instance in another transfer syntax; False, and no change, if it cannot be."""
@@ -351,10 +336,10 @@ class Incoming:
         """The tags of all levels; `head` is the start of an instance that was scanned in memory."""
         return self._header(head, self._archive.tags_of.all).tags if head else scanned.tags
 
-    def _store_file(self, *, durable: bool) -> tuple[Attachment, bytes | None]:
+    def _store_file(self, *, durable: bool) -> tuple[Attachment, Sequence[bytes] | None]:
         """Write the file under a UUID; nothing of it is left if that fails.
 
-        The second value is its content if the file is not durable and must go through the intake.
+        The second value is its content, as stored, if the intake is to write it.
         """
         pieces: Sequence[bytes] = self._pieces
         writer, self._writer = self._writer, None
@@ -364,22 +349,31 @@ class Incoming:
             packed = compressed(self._archive.storage, self._pieces, writer, self.size)
             writer, pieces, stored_size = packed.writer, packed.pieces, packed.size
             stored_md5 = packed.md5 if self._md5 is not None else ""
-        try:
-            if writer is None:
-                writer = self._archive.storage.writer()
-                writer.write_all(pieces)
-            by_intake = bool(pieces) and self._archive.intake.takes(stored_size)
-            writer.finish(durable=durable and not by_intake)
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
+        by_intake = writer is None and self._archive.intake.takes(stored_size)
+        if by_intake:
+            uuid = self._archive.storage.new_uuid()
+        else:
+            try:
+                if writer is None:
+                    writer = self._archive.storage.writer()
+                    writer.write_all(pieces)
+                writer.finish(durable=durable)
+                uuid = writer.uuid
+            except BaseException:
+                if writer is not None:
+                    writer.discard()
+                raise
         # Asked for last: large instances are hashed while the disk is waited for.
         md5 = self._md5.hexdigest() if self._md5 is not None else ""
         if kind == compression.NONE:
             stored_md5 = md5
-        file = Attachment(DICOM_FILE, writer.uuid, kind, stored_size, stored_md5, self.size, md5)
-        return file, b"".join(pieces) if by_intake else None
+        file = Attachment(DICOM_FILE, uuid, kind, stored_size, stored_md5, self.size, md5)
+        return file, pieces if by_intake else None
+
+
+def result_of(prepared: Prepared, added: bool) -> StoreResult:
+    """The answer for an instance that the intake has taken."""
+    return StoreResult(StoreStatus.SUCCESS if added else StoreStatus.ALREADY_STORED, *prepared.new.public_ids)
 
 
 def store(

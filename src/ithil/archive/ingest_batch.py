@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from ithil import metrics
 from ithil.archive.archive import Archive
-from ithil.archive.errors import CommitUncertain
-from ithil.archive.index.ingest import DeclarationsChanged
-from ithil.archive.ingest import Incoming, Prepared
-from ithil.archive.model import StoreResult, StoreStatus
+from ithil.archive.ingest import Incoming, result_of
+from ithil.archive.intake import Prepared
+from ithil.archive.model import StoreResult
 from ithil.metrics import Metric
 
 Outcome = StoreResult | BaseException
@@ -28,11 +27,10 @@ def commit_all(archive: Archive, incomings: Sequence[Incoming]) -> list[Outcome]
         outcomes: list[Outcome | Prepared] = [_prepared(incoming) for incoming in incomings]
         _sync_files(archive, incomings, outcomes)
         places = [place for place, each in enumerate(outcomes) if isinstance(each, Prepared)]
-        news = [each.new for each in outcomes if isinstance(each, Prepared)]
-        results = archive.commits.submit_all(news)
-        for place, result in zip(places, results, strict=True):
-            outcomes[place] = _outcome(incomings[place], outcomes[place], result)
-        return _durable(archive, [each for each in outcomes if not isinstance(each, Prepared)])
+        prepared = [incomings[place].hand_over() for place in places]
+        for place, each, added in zip(places, prepared, archive.intake.store_all(prepared), strict=True):
+            outcomes[place] = added if isinstance(added, BaseException) else result_of(each, added)
+        return [each for each in outcomes if not isinstance(each, Prepared)]
 
 
 def _prepared(incoming: Incoming) -> Outcome | Prepared:
@@ -53,30 +51,3 @@ def _sync_files(archive: Archive, incomings: Sequence[Incoming], outcomes: list[
             except Exception as error:
                 incomings[place].discard()
                 outcomes[place] = error
-
-
-def _outcome(incoming: Incoming, prepared: object, result: bool | BaseException) -> Outcome:
-    """What became of one instance, given what its transaction made of it."""
-    assert isinstance(prepared, Prepared)
-    if result is True:
-        incoming.settled()
-        return StoreResult(StoreStatus.SUCCESS, *prepared.ids)
-    if isinstance(result, CommitUncertain):
-        incoming.settled()  # a row may name the file
-        return result
-    if isinstance(result, BaseException) and not isinstance(result, DeclarationsChanged):
-        incoming.discard()
-        return result
-    # It is there already, or must be looked at again: what is rare goes the ordinary way.
-    try:
-        return incoming.finish()
-    except Exception as error:
-        return error
-
-
-def _durable(archive: Archive, outcomes: list[Outcome]) -> list[Outcome]:
-    try:
-        archive.index.sync()
-    except Exception as error:
-        return [error if isinstance(each, StoreResult) else each for each in outcomes]
-    return outcomes

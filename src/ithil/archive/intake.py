@@ -1,79 +1,355 @@
-"""Small instances become durable with the commit of their rows, and their files a moment later.
+"""From an instance that is whole and scanned to one that is in the index, by way of the journal.
 
-To make a new file durable costs more than all else that is done to store a small instance, since the file
-system has to commit its own journal for it. The database commits a journal for every instance anyway. So with
-SQLite the bytes of a small instance go into the table `intake` in the same transaction as its rows, and its
-file is written but not waited for. After the commit the instance is safe twice over: the file is in the page
-cache, from which it is read, and the bytes are in the database, which is on the disk.
+With SQLite, an instance is safe as soon as a record of it is in the journal of its process: for a small one the
+record has its bytes, for a larger one it names the file, which is on the disk already. That takes one short wait
+for the disk. Making small files and adding rows can then be done for several instances at a time, in transactions
+that wait for nothing: either by the thread that brings an instance and has to know what became of it (`store`), or
+a moment later (`accept`), by a thread of the intake or by the first that wants to see what was accepted, since
+every session of this process waits for that (`Database.backlog`).
 
-A sweep then makes the files of the last second durable with one call and drops their bytes from the table.
-Whoever opens the archive writes the files again whose bytes are in the table, as a crash of the machine may have
-taken them away.
+A sweep (`empty`) makes rows and files of the last second durable together, with one call each, and only then is the
+journal written anew. The transactions write down how far in the journal they are, so whoever opens the archive
+after a crash, or finds the journal of a process that died, stores the rest (`recovery`), and nothing twice: what was
+deleted since does not come back.
+
+PostgreSQL makes each commit durable itself, and other hosts could not see a journal: there is none.
 """
 
 from __future__ import annotations
 
-from ithil.archive.errors import ArchiveError
-from ithil.archive.index import intake as rows
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ithil.archive.errors import ArchiveError, CommitUncertain, IndexBusy
+from ithil.archive.group_commit import GroupCommit
+from ithil.archive.index import journals
 from ithil.archive.index.database import Database
+from ithil.archive.index.ingest import REPAIR, Batch, DeclarationsChanged, NewInstance, file_of
+from ithil.archive.index.statement import Session
+from ithil.archive.journal_records import read_head
+from ithil.archive.model import Attachment
+from ithil.archive.set_aside import plain_pieces, set_aside
+from ithil.archive.storage.journal import Journal, Place, Record, Segment, records
 from ithil.archive.storage.local import LocalStorage
+from ithil.dicom.level import Level
+
+log = logging.getLogger(__name__)
 
 LARGEST = 64 * 1024
 """Bytes of the largest instance for which writing twice is cheaper than waiting for its file."""
 
+LINGER = 0.01
+"""Seconds that accepted instances wait for others to share their transaction, if nobody wants to see them."""
+
+RETRY_SECONDS = 1.0
+"""Between two tries of a transaction that failed."""
+
+MOST_WAITING = 256
+"""Instances that are accepted and not in the index, above which who brings one more has to help."""
+
+_MOST_DECLARATIONS = 10  # of query tags, that one transaction is caught up by
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """An instance that only lacks its place in the index, and its file if it has `content`."""
+
+    new: NewInstance
+    file: Attachment
+    content: Sequence[bytes] | None
+    """The bytes of its file, as stored, if that is not written yet."""
+    needs_sync: bool
+    """Whether its file is written and has to be made durable first."""
+    head: bytes
+    """Of its record in the journal."""
+    catch_up: Callable[[], None]
+    """Look for the values of query tags that were declared since it was scanned; its file is there then."""
+    place: Place | None = None
+
+    @property
+    def public_id(self) -> str:
+        """Of the instance."""
+        return self.new.public_ids[Level.INSTANCE]
+
 
 class Intake:
-    """The intake of one archive. `distrusts_disk` is remembered after a write to the disk has failed."""
+    """The intake of one process. Safe to be used by many threads."""
 
-    def __init__(self, index: Database, storage: LocalStorage) -> None:
+    def __init__(
+        self, index: Database, storage: LocalStorage, journal: Journal | None, *, defers: bool
+    ) -> None:
+        """Without `defers`, `accept` must not be called."""
+        self.were_known = False
+        """Whether the last instance was stored already, as a guess at the next; a wrong guess costs only time."""
+        self.defers = defers and journal is not None
+        self.journal = journal
         self._index = index
         self._storage = storage
         self._distrusts_disk = False
+        self._commits: GroupCommit[Prepared, bool] = GroupCommit(self._commit)
+        index.backlog = self._commits
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._posted = threading.Event()
+        self._closing = threading.Event()
 
     def takes(self, size: int) -> bool:
-        """Whether a file of that size (bytes, as stored) goes through the intake."""
-        return self._storage.durable and self._index.dialect == "sqlite" and 0 < size <= LARGEST
+        """Whether a file of that size (bytes, as stored) goes through the journal."""
+        return self.journal is not None and 0 < size <= LARGEST
 
     def waits_for(self, size: int) -> bool:
         """Whether who stores a file of that size has to wait for the disk to have the file itself."""
         return self._storage.durable and not self.takes(size)
 
-    def empty(self) -> int:
-        """Make the files of the intake durable and drop their bytes; gives how many files.
+    def prepare(self) -> None:
+        """Do what the first instance would wait for. Raises StorageFull, StorageUnavailable."""
+        if self.journal is not None:
+            self.journal.prepare()
 
-        Raises StorageFull, StorageUnavailable, IndexUnavailable; the bytes stay then.
+    # -- one instance after the other ------------------------------------------------------------------------
+
+    def store(self, prepared: Prepared) -> bool:
+        """Add an instance to the index, durably; False if it is there already. See `store_all`."""
+        (outcome,) = self.store_all([prepared])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def store_all(self, prepared: Sequence[Prepared]) -> list[bool | BaseException]:
+        """Add instances to the index, durably. For each True, False if it is there already, or what prevents it.
+
+        The files of those that are not added are gone, unless a row may name them (CommitUncertain).
         """
+        failures = self._note(prepared)
+        good = [each for each, failure in zip(prepared, failures, strict=True) if failure is None]
+        results = iter(self._commits.submit_all(good))
+        return [
+            self._settled(each, next(results) if failure is None else failure)
+            for each, failure in zip(prepared, failures, strict=True)
+        ]
+
+    def accept(self, prepared: Prepared) -> bool:
+        """Make an instance safe; it is in the index before the next session of this process begins.
+
+        Always True, since nobody knows yet whether it was there already. Raises ArchiveError if it cannot be; its
+        file is gone then.
+        """
+        failure = self._commits.failure or self._note([prepared])[0]
+        if failure is not None:
+            self._settled(prepared, failure)
+            raise type(failure)(*failure.args) from failure
+        self._commits.post(prepared, lambda outcome: self._told(prepared, outcome))
+        if self._thread is None:
+            self._start()
+        if not self._posted.is_set():
+            self._posted.set()
+        if self._commits.waiting > MOST_WAITING:
+            self._commits.drain()
+        return True
+
+    def _note(self, prepared: Sequence[Prepared]) -> list[ArchiveError | None]:
+        """Have records of instances on the disk; for each None, or why there is none.
+
+        Only what is noted may be committed: whoever sees a row can rely on it.
+        """
+        if self.journal is None:
+            return [None] * len(prepared)
+        failures: list[ArchiveError | None] = []
+        for each in prepared:
+            try:
+                named = each.file.uuid if each.content is not None else ""
+                each.place = self.journal.append(each.head, each.content or (), named)
+                failures.append(None)
+            except ArchiveError as error:
+                failures.append(error)
+        last = {each.place.segment: each.place for each in prepared if each.place is not None}
+        for segment, place in last.items():
+            try:
+                self.journal.sync(place)
+            except ArchiveError as error:
+                for number, each in enumerate(prepared):
+                    if each.place is not None and each.place.segment is segment:
+                        failures[number] = error
+        return failures
+
+    # -- transactions ----------------------------------------------------------------------------------------
+
+    def _commit(self, batch: Sequence[Prepared]) -> list[bool]:
+        for each in batch:
+            if each.content is not None:
+                self._make_file(each, each.content)
+        for _ in range(_MOST_DECLARATIONS):
+            try:
+                return self._index.write(lambda session: self._add_all(session, batch), durable=False)
+            except DeclarationsChanged:
+                for each in batch:
+                    each.catch_up()
+        raise IndexBusy("Query tags are declared all the time")
+
+    def _make_file(self, prepared: Prepared, content: Sequence[bytes]) -> None:
+        writer = self._storage.writer(prepared.file.uuid)
+        try:
+            writer.write_all(content)
+            writer.finish(durable=False)
+        except BaseException:
+            writer.discard()
+            raise
+        prepared.content = None
+
+    def _add_all(self, session: Session, batch: Sequence[Prepared]) -> list[bool]:
+        rows = Batch(session)
+        added = [rows.add(each.new) for each in batch]
+        rows.finish()
+        if self.journal is not None:
+            places = [
+                each.place
+                for each, was_added in zip(batch, added, strict=True)
+                if was_added and each.place is not None
+            ]
+            for segment, generation, done in self.journal.settled_before(places):
+                journals.advance(session, segment, generation, done)
+        return added
+
+    def _settled(self, prepared: Prepared, outcome: bool | BaseException) -> bool | BaseException:
+        """What became of an instance for whoever waits for it, when its transaction is over."""
+        try:
+            if outcome is False:
+                outcome = self._reconcile(prepared)
+            elif isinstance(outcome, BaseException) and not isinstance(outcome, CommitUncertain):
+                self._remove_file(prepared)
+        except Exception as error:
+            outcome = error
+        self._settle(prepared)
+        self.were_known = outcome is False
+        return outcome
+
+    def _told(self, prepared: Prepared, outcome: bool | BaseException) -> None:
+        """The same for one that nobody waits for. Raises ArchiveError if it is to be tried again."""
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            self.were_known = not outcome and not self._reconcile(prepared)
+        except ArchiveError:
+            raise
+        except Exception as error:
+            self._set_aside(prepared, error)
+        self._settle(prepared)
+
+    def _settle(self, prepared: Prepared) -> None:
+        if prepared.place is not None and self.journal is not None:
+            self.journal.settle(prepared.place)
+
+    def _reconcile(self, prepared: Prepared) -> bool:
+        """An instance is there already: let its new file go, or take the place of the old one if that is lost."""
         with self._index.read() as session:
-            waiting = rows.names(session)
-        if not waiting:
+            uuid = file_of(session, prepared.public_id)
+        if uuid is not None and self._storage.size(uuid) is not None:
+            self._remove_file(prepared)
+            return False
+        self._storage.sync_file(prepared.file.uuid)
+        (added,) = self._commit([replace(prepared, new=replace(prepared.new, overwrite=REPAIR), place=None)])
+        self._index.sync()
+        if not added:
+            self._remove_file(prepared)
+        return added
+
+    def _remove_file(self, prepared: Prepared) -> None:
+        if prepared.content is None:
+            self._storage.remove(prepared.file.uuid)
+
+    def _set_aside(self, prepared: Prepared, error: Exception) -> None:
+        """Keep the bytes of an instance that is acknowledged and that the index does not take."""
+        assert self.journal is not None
+        uuid, content = prepared.file.uuid, b"".join(prepared.content or ())
+        pieces = plain_pieces(self._storage, uuid, prepared.file.compression, content)
+        set_aside(self.journal.folder, uuid, pieces, error)
+        self._remove_file(prepared)
+
+    # -- the thread of the intake ----------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._posted.wait()
+            self._posted.clear()
+            self._closing.wait(LINGER)
+            self._commits.drain()
+            while self._commits.failure is not None and not self._closing.wait(RETRY_SECONDS):
+                self._commits.drain(again=True)
+
+    def close(self) -> None:
+        """Bring everything to its place. What cannot be is stored by whoever opens the archive next."""
+        self._closing.set()
+        self._posted.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self.journal is None:
+            return
+        try:
+            self._commits.drain(again=True)
+            self.empty()
+        except ArchiveError as error:
+            log.error("What was accepted last is indexed at the next start: %s", error)
+        with suppress(ArchiveError):  # rows of segments that are no more do no harm
+            forget_segments(self._index, self.journal.close())
+
+    # -- the end of the journal ------------------------------------------------------------------------------
+
+    def empty(self) -> int:
+        """Make durable what was stored since the last time, and begin the journal anew; gives how many files.
+
+        Raises StorageFull, StorageUnavailable, IndexUnavailable; the journal stays as it is then.
+        """
+        if self.journal is None:
             return 0
+        emptied = 0
+        for segment in self.journal.turn():
+            self._commits.drain(again=True)
+            if not segment.unsettled:
+                self._make_durable(segment)
+                emptied += len(segment.files)
+                self.journal.free(segment)
+        return emptied
+
+    def _make_durable(self, segment: Segment) -> None:
+        self._index.sync()
+        if not self._storage.durable or not segment.files:
+            return
         if self._distrusts_disk:
             # After a failure the kernel takes the pages for written and would not write them again.
-            self._write_again(waiting)
+            for record in records(segment.fd):
+                restore(self._index, self._storage, record)
             self._distrusts_disk = False
-        else:
-            try:
-                self._storage.sync([uuid for _, uuid in waiting])
-            except ArchiveError:
-                self._distrusts_disk = True
-                raise
-        self._index.write(lambda session: rows.drop_files(session, waiting), durable=False)
-        return len(waiting)
-
-    def recover(self) -> int:
-        """Write all files of the intake again, as after a crash; gives how many they were."""
-        recovered = 0
-        while True:
+            return
+        try:
+            self._storage.sync(segment.files)
+        except ArchiveError:
             self._distrusts_disk = True
-            emptied = self.empty()
-            if not emptied:
-                self._distrusts_disk = False
-                return recovered
-            recovered += emptied
+            raise
 
-    def _write_again(self, waiting: list[tuple[int, str]]) -> None:
-        for instance, uuid in waiting:
-            with self._index.read() as session:
-                content = rows.content(session, instance, uuid)
-            if content is not None:
-                self._storage.restore(uuid, content)
+
+def forget_segments(index: Database, names: Sequence[str]) -> None:
+    """Delete the rows of segments that are durably no more. Raises IndexUnavailable."""
+    if names:
+        index.write(lambda session: journals.forget(session, names), durable=False)
+
+
+def restore(index: Database, storage: LocalStorage, record: Record) -> bool:
+    """Write the file of an instance again, from its record, if the instance still has that file; whether it has.
+
+    Raises IndexUnavailable, StorageFull, StorageUnavailable.
+    """
+    noted = read_head(record.head)
+    with index.read() as session:
+        named = file_of(session, noted.instance) == noted.uuid
+    if named and record.content:
+        storage.restore(noted.uuid, record.content)
+    return named

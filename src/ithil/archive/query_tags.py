@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 from ithil import error_codes as codes
 from ithil.archive import headers, query_tag_values
 from ithil.archive.archive import Archive
-from ithil.archive.errors import FileCorrupted, FileMissing, IndexBusy
+from ithil.archive.errors import FileCorrupted, FileMissing
 from ithil.archive.index import jobs
 from ithil.archive.index import query_tags as rows
 from ithil.archive.index.database import Database
 from ithil.archive.index.find_columns import place_of
-from ithil.archive.index.ingest import DeclarationsChanged, NewInstance
+from ithil.archive.index.ingest import NewInstance
 from ithil.archive.index.query_tags import ADDING, QueryTag, Value, path_name
 from ithil.archive.index.statement import Row, Session
 from ithil.archive.model import Attachment
@@ -39,7 +39,6 @@ MOST_STEPS = 5
 LEVELS = {level.singular: level for level in (Level.STUDY, Level.SERIES, Level.INSTANCE)}
 """The levels that a tag can be declared for, by their names."""
 
-_MOST_DECLARATIONS = 10  # that one instance is caught up by
 _LONGEST_CREATOR = 64
 _LONGEST_PATH = 256
 
@@ -205,20 +204,14 @@ def _is_left_behind(session: Session, tag: QueryTag) -> bool:
     return state is None or state[0] in jobs.ENDED
 
 
-def submit(archive: Archive, new: NewInstance, file: Attachment) -> bool:
-    """Add an instance to the index; if tags were declared meanwhile, with its values in them.
+def catch_up(archive: Archive, new: NewInstance, file: Attachment) -> None:
+    """Look for the values of all declared tags in an instance that is about to be added; `file` is the stored one.
 
-    `file` is the stored one. Gives and raises what the commit does.
+    Raises StorageUnavailable, IndexUnavailable.
     """
-    for _ in range(_MOST_DECLARATIONS):
-        try:
-            return archive.commits.submit(new)
-        except DeclarationsChanged:
-            declared = refresh(archive)
-            offset = new.instance["pixel_data_offset"]
-            new.query_values = of_stored(archive, file, offset, declared.tags)
-            new.query_version = declared.version
-    raise IndexBusy("Query tags are declared all the time")
+    declared = refresh(archive)
+    new.query_values = of_stored(archive, file, new.instance["pixel_data_offset"], declared.tags)
+    new.query_version = declared.version
 
 
 def of_stored(

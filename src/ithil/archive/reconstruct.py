@@ -356,7 +356,6 @@ def _described(archive: Archive, public_id: str, file: Attachment, look: _Look) 
         ids,
         archive.tags_of,
         file,
-        None,
         look.frames,
         _NOBODY,
         None,

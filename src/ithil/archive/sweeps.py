@@ -12,7 +12,15 @@ import threading
 import time
 from contextlib import suppress
 
-from ithil.archive import change_feed, clock, query_tag_losses, series_documents, workitems, worklist
+from ithil.archive import (
+    change_feed,
+    clock,
+    query_tag_losses,
+    recovery,
+    series_documents,
+    workitems,
+    worklist,
+)
 from ithil.archive.archive import Archive
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import stability, sweeps
@@ -90,6 +98,7 @@ class Sweeper:
         failing = more = False
         with suppress(ArchiveError):  # whoever writes next is told
             self._archive.index.prepare_to_write()
+            self._archive.intake.prepare()
         while not self._stopping.wait(0.0 if more else interval):
             try:
                 more = self._sweep()
@@ -105,6 +114,7 @@ class Sweeper:
         """Do what is due; whether more of it is waiting already."""
         archive = self._archive
         archive.intake.empty()
+        recovery.recover(archive)
         settled = settle(archive)
         removed = remove_files(archive, self._owner)
         if time.monotonic() >= self._worklists_at:

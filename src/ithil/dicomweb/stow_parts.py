@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from ithil import error_codes as codes
 from ithil.archive import ingest_batch
 from ithil.archive.archive import Archive
-from ithil.archive.ingest import Incoming, Prepared
+from ithil.archive.ingest import Incoming
+from ithil.archive.intake import Prepared
 from ithil.archive.model import Origin
 from ithil.dicom.errors import DicomError
 from ithil.dicom.related_reader import (

@@ -70,7 +70,7 @@ class Reception:
     def finish(self) -> tuple[int, str]:
         """Store the instance; an instance that is there already is a success (PS3.4 B.2.3)."""
         try:
-            self.result = self._incoming.commit()
+            self.result = self._incoming.accept()
         except (DicomError, ArchiveError) as error:
             raise self._refusal(error) from error
         return status.SUCCESS, ""

@@ -19,6 +19,7 @@ from ithil.archive.index.database import Database
 from ithil.archive.index.postgresql import PostgresqlDatabase
 from ithil.archive.index.sqlite import SqliteDatabase
 from ithil.archive.model import Origin, StoreResult
+from ithil.archive.recovery import open_archive
 from ithil.settings import Settings
 from ithil.settings.database_options import PostgreSql
 from ithil.settings.ithil_options import IthilSettings
@@ -44,7 +45,7 @@ class Place(ABC):
         ours = settings.pop("ithil", None)
         if ours is not None:
             settings["ithil"] = IthilSettings(**ours)
-        opened = Archive.open(Settings(**self.options(**settings)))
+        opened = open_archive(Settings(**self.options(**settings)))
         self._opened.append(opened)
         return opened
 

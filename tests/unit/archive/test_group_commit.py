@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ithil.archive.errors import CommitUncertain, IndexUnavailable, StorageFull
-from ithil.archive.index.group_commit import MAXIMUM_BATCH, GroupCommit
+from ithil.archive.group_commit import MAXIMUM_BATCH, GroupCommit
 
 DEADLINE = 30.0
 

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ithil.archive.index import intake
 from ithil.archive.index import tables as t
 from ithil.archive.index.database import Retry
 from ithil.archive.index.read import DICOM_FILE_COLUMNS
@@ -92,7 +91,6 @@ def put(
     values = {name: getattr(file, name) for name in _VALUES}
     if level == Level.INSTANCE and file.content_type == DICOM_FILE:
         session.run(_PUT_DICOM, {**values, "resource": resource})
-        intake.drop(session, [resource])  # the bytes of the old file
     else:
         session.run(
             _PUT, {**values, "level": int(level), "resource": resource, "content_type": file.content_type}

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ithil.archive.errors import CommitUncertain, IndexBusy
 from ithil.archive.index.statement import Session
@@ -24,6 +24,25 @@ RETRY_DELAYS = (0.02, 0.1, 0.4, 1.0)  # seconds between the tries of a transacti
 
 class Retry(Exception):
     """Raised inside `write` when the transaction met another one in a way that only a new try resolves."""
+
+
+class Backlog(Protocol):
+    """What this process has acknowledged and no transaction has added yet."""
+
+    waiting: int
+    """How many instances that is."""
+
+    def drain(self) -> None:
+        """Return when they are added, or were tried in vain."""
+
+
+class NoBacklog:
+    """Of a database whose every acknowledgement follows a transaction."""
+
+    waiting = 0
+
+    def drain(self) -> None:
+        """There is nothing to wait for."""
 
 
 class Database(ABC):
@@ -40,12 +59,16 @@ class Database(ABC):
         self._idle: list[Any] = []
         self._writer: Any = None
         self._writing = threading.Lock()
+        self._writes = 0  # the thread that is inside a transaction
+        self.backlog: Backlog = NoBacklog()
+        """What has to be added before a session begins, so that it sees all that was acknowledged."""
         self._committing = False  # whether the transaction that runs or failed had got as far as its COMMIT
         self._closed = False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading. Raises IndexUnavailable."""
+        self._catch_up()
         connection = self._idle_connection() or self._guarded(self.connect)
         healthy = False
         try:
@@ -62,6 +85,11 @@ class Database(ABC):
                 self._idle.append(connection)
             else:
                 self._discard(connection)
+
+    def _catch_up(self) -> None:
+        """Have what was acknowledged added; not within a transaction, for which the adding would wait."""
+        if self.backlog.waiting and self._writes != threading.get_ident():
+            self.backlog.drain()
 
     def _idle_connection(self) -> Any:
         """A connection at rest that the database has not given up since, or None."""
@@ -81,6 +109,7 @@ class Database(ABC):
         Raises IndexUnavailable when the database cannot be reached, stays locked or lets others go first at
         every try, StorageFull when its disk is full, and whatever else `work` raises (after rolling back).
         """
+        self._catch_up()
         result = self._write(work)
         if durable:
             self.sync()
@@ -98,6 +127,7 @@ class Database(ABC):
         uncertain = False
         while True:
             with self._writing:
+                self._writes = threading.get_ident()
                 try:
                     return self._try(work)
                 except Exception as error:
@@ -111,6 +141,8 @@ class Database(ABC):
                         if translated is not None:
                             raise translated from error
                         raise
+                finally:
+                    self._writes = 0
             time.sleep(RETRY_DELAYS[attempt])
             attempt += 1
 

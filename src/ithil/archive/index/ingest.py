@@ -1,9 +1,9 @@
 """Adding instances to the index: the statements of the hottest transaction there is.
 
 A `Batch` adds instances in the caller's transaction. An instance of a known series costs a few statements (find
-the series, insert the instance, its bytes if they go through the intake, and its change); the counters of the parents
-are added up over the batch and written once each, from series to patient. Deletes take their locks in the
-same order, so that the two wait for each other instead of dying in a deadlock.
+the series, insert the instance and its change); the counters of the parents are added up over the batch and
+written once each, from series to patient. Deletes take their locks in the same order, so that the two wait for
+each other instead of dying in a deadlock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ithil.archive.index import intake, query_tags
+from ithil.archive.index import query_tags
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
@@ -37,7 +37,6 @@ class NewInstance:
     instance: dict[str, Any]
     parent: Callable[[Level], dict[str, Any]]
     expects: bool  # whether the series announces how many instances it will have
-    content: bytes | None  # of the stored file, if it is not durable yet and goes into the intake
     overwrite: str  # Never, Always or IfChanged
     date: str  # YYYYMMDDTHHMMSS, UTC
     arrived_at: float
@@ -115,8 +114,6 @@ class Batch:
             if added is None:
                 raise Retry
         instance = added[0]
-        if new.content is not None:
-            intake.add(self._session, instance, row["file_uuid"], new.content)
         if new.query_values:
             query_tags.put(self._session, new.query_values, (*ids, instance), new.arrived_at)
         self._query_versions.add(new.query_version)
@@ -194,9 +191,6 @@ class Batch:
             raise Retry
         values = {name: new.instance[name] for name in _FILE}
         self._session.run(_REPAIR, {**values, "id": instance})
-        intake.drop(self._session, [instance])
-        if new.content is not None:
-            intake.add(self._session, instance, new.instance["file_uuid"], new.content)
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             growth = self._grow(level, ids[level], new, 0)
             growth.disk_size += new.instance["file_stored_size"] - row[0]

@@ -1,4 +1,4 @@
-"""The rows of the intake: the bytes of instances whose files may not have reached the disk (archive/intake.py)."""
+"""The table in which the version before this one kept small instances whose files may not have reached the disk."""
 
 from __future__ import annotations
 
@@ -8,45 +8,20 @@ from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Session, Statement
 
 _c = t.intake.c
-_ADD = Statement(
-    sa.insert(t.intake).values({name: sa.bindparam(name) for name in ("instance", "uuid", "content")})
+_FIRST = Statement(
+    sa.select(_c.instance, _c.uuid, _c.content, t.instances.c.file_uuid)
+    .join_from(t.intake, t.instances, t.instances.c.id == _c.instance, isouter=True)
+    .limit(1)
 )
 _DROP = Statement(sa.delete(t.intake).where(_c.instance == sa.bindparam("instance")))
-_DROP_FILE = Statement(
-    sa.delete(t.intake).where(_c.instance == sa.bindparam("instance"), _c.uuid == sa.bindparam("uuid"))
-)
-_NAMES = Statement(
-    sa.select(_c.instance, _c.uuid)
-    .where(_c.instance > sa.bindparam("after"))
-    .order_by(_c.instance)
-    .limit(5000)
-)
-_CONTENT = Statement(
-    sa.select(_c.content).where(_c.instance == sa.bindparam("instance"), _c.uuid == sa.bindparam("uuid"))
-)
 
 
-def add(session: Session, instance: int, uuid: str, content: bytes) -> None:
-    """Keep the bytes of a file together with the row that names it."""
-    session.run(_ADD, {"instance": instance, "uuid": uuid, "content": content})
+def first(session: Session) -> tuple[int, str, bytes | None] | None:
+    """(instance, uuid, content) of a row, the content only if the instance has that file still; None at the end."""
+    row = session.one(_FIRST)
+    return None if row is None else (row[0], row[1], bytes(row[2]) if row[1] == row[3] else None)
 
 
-def drop(session: Session, instances: list[int]) -> None:
-    """Forget the bytes of instances that are deleted."""
-    session.run_many(_DROP, [{"instance": instance} for instance in instances])
-
-
-def drop_files(session: Session, files: list[tuple[int, str]]) -> None:
-    """Forget the bytes of files (instance, uuid) that are on the disk; not those of a successor."""
-    session.run_many(_DROP_FILE, [{"instance": instance, "uuid": uuid} for instance, uuid in files])
-
-
-def names(session: Session, after: int = 0) -> list[tuple[int, str]]:
-    """(instance, uuid) of the next files, beginning after the instance with that internal id."""
-    return [(row[0], row[1]) for row in session.all(_NAMES, {"after": after})]
-
-
-def content(session: Session, instance: int, uuid: str) -> bytes | None:
-    """The bytes of a file, or None if another process has dropped them."""
-    row = session.one(_CONTENT, {"instance": instance, "uuid": uuid})
-    return bytes(row[0]) if row else None
+def drop(session: Session, instance: int) -> None:
+    """The file of that row is on the disk."""
+    session.run(_DROP, {"instance": instance})

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from ithil.archive.index import intake, query_tag_losses
+from ithil.archive.index import query_tag_losses
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import DELETED, GONE, Entry, record
 from ithil.archive.index.database import Retry
@@ -60,7 +60,6 @@ def remove_instance(session: Session, instance: int, date: str) -> list[RemovedF
     session.all(_LOCK[Level.INSTANCE], {"id": instance})  # nothing can be hung on it from now on
     _keep_arrivals(session, [instance], date)
     files = _take_hangings(session, Level.INSTANCE, [instance])
-    intake.drop(session, [instance])
     session.run(_DELETE[Level.INSTANCE], {"id": instance})
     return files
 
@@ -104,8 +103,6 @@ def remove(session: Session, level: Level, public_id: str, date: str, now: float
         ids = [row[0] for row in gone[at]]
         uids = _keep_arrivals(session, ids, date) if at == Level.INSTANCE else {}
         files += _take_hangings(session, at, ids)
-        if at == Level.INSTANCE:
-            intake.drop(session, ids)
         session.run_many(_DELETE[at], [{"id": one} for one in ids])
         entries += [Entry(DELETED, at, None, row[1], uids.get(row[0])) for row in gone[at]]
     loss.disk_size = sum(file.compressed_size for file in files)

@@ -109,7 +109,7 @@ instances = sa.Table(
     sa.Column("metadata", sa.Text, nullable=False, server_default="{}"),
 )
 
-# Small instances whose file is written but perhaps not on the disk yet: see archive/intake.py.
+# What the version before this one had accepted when it ended: see archive/recovery.py. To be dropped by the next.
 intake = sa.Table(
     "intake",
     schema,

@@ -17,7 +17,7 @@ from ithil.archive.errors import IndexUnavailable
 from ithil.archive.index.database import Database
 from ithil.archive.index.statement import Statement
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest step in `migrations/versions`."""
 
 _VERSION = Statement(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))

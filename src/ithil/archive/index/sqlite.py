@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ithil.archive.errors import CommitUncertain, IndexUnavailable, StorageFull
+from ithil.archive.group_commit import GroupCommit
 from ithil.archive.index.database import Database
-from ithil.archive.index.group_commit import GroupCommit
 
 BUSY_SECONDS = 20.0  # how long a transaction waits for that of another process
 _fdatasync = getattr(os, "fdatasync", os.fsync)
@@ -113,6 +113,8 @@ class SqliteDatabase(Database):
 
     def version(self) -> object | None:
         """SQLite's `data_version`, asked on a connection that never writes."""
+        if self.backlog.waiting:
+            return None  # what is about to be added may change any answer
         watch = self._watch
         if watch is None:
             watch = self._watch = self._guarded(self.connect)

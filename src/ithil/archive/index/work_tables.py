@@ -33,6 +33,16 @@ jobs = sa.Table(
     sa.Index("ix_jobs_due", "state", "lease_until"),
 )
 
+# How far the transactions have got that move what processes have accepted into the index: see archive/intake.py.
+# All records of that segment with a number below `done` are where they belong.
+journals = sa.Table(
+    "journals",
+    schema,
+    sa.Column("segment", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+)
+
 # Files that jobs made for their clients, such as an archive; they lie in the storage area.
 job_outputs = sa.Table(
     "job_outputs",
