@@ -252,8 +252,13 @@ def end_on_sigterm() -> None:
 
 
 def tool_environment(nodelay: bool) -> dict[str, str]:
-    """This process's environment with dcmtk's ``TCP_NODELAY`` set to 1 or taken away."""
+    """This process's environment with dcmtk's ``TCP_NODELAY`` set to 1 or taken away.
+
+    Programs of pynetdicom have the names of dcmtk's, and lie where an activated virtual environment looks first.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "TCP_NODELAY"}
+    own = os.path.join(sys.prefix, "bin")
+    environment["PATH"] = os.pathsep.join(folder for folder in os.get_exec_path() if folder != own)
     if nodelay:
         environment["TCP_NODELAY"] = "1"
     return environment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +19,10 @@ from tests.servers.postgresql import PostgreSql
 # How long an example takes depends on what else the machine does, so nothing is said of it.
 settings.register_profile("ithil", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ithil")
+
+# Where a virtual environment is activated, pynetdicom's storescu and the like would be found instead of dcmtk's.
+_OWN_PROGRAMS = os.path.join(sys.prefix, "bin")
+os.environ["PATH"] = os.pathsep.join(folder for folder in os.get_exec_path() if folder != _OWN_PROGRAMS)
 
 StartIthil = Callable[..., Ithil]
 StartOrthanc = Callable[..., Orthanc]

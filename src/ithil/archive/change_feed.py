@@ -91,6 +91,7 @@ def page(
             offset=min(offset, _END),
             limit=limit,
         )
+    archive.index.sync()  # a number that was told must not be another's after a crash
     return [_entry(row) for row in found]
 
 
@@ -101,6 +102,7 @@ def latest(archive: Archive, actions: Sequence[str] = ACTIONS) -> Entry | None:
         return None
     with archive.index.read() as session:
         row = rows.newest(session, wanted)
+    archive.index.sync()
     return None if row is None else _entry(row)
 
 

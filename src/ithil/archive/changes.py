@@ -27,8 +27,12 @@ def page(
     """
     with archive.index.read() as session:
         if last:
-            return changelog.newest(session)
-        return changelog.page(session, max(0, since), max(0, min(limit, MAXIMUM_LIMIT)), to, kinds)
+            found = changelog.newest(session)
+        else:
+            found = changelog.page(session, max(0, since), max(0, min(limit, MAXIMUM_LIMIT)), to, kinds)
+    # What a crash takes out of the log, it gives another number afterwards: whoever has seen one relies on it.
+    archive.index.sync()
+    return found
 
 
 def clear(archive: Archive) -> None:

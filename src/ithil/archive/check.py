@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ithil.archive import clock
+from ithil.archive import clock, recovery
 from ithil.archive.archive import Archive, holds_index_of_orthanc
 from ithil.archive.errors import ArchiveError
 from ithil.archive.index import tables as t
@@ -161,9 +161,11 @@ def _look_for_orphans(
         "INSERT INTO files VALUES (?, ?)",
         ((uuid, size) for uuid, size, changed in archive.storage.all_files() if changed <= oldest),
     )
+    # What only a journal names comes next, since it may be in the index a moment later.
+    forget = "DELETE FROM files WHERE uuid = ?"
+    files.executemany(forget, ((uuid,) for uuid in recovery.named_files(archive)))
     with archive.index.read() as session:
         waiting = session.all(_WAITING)
-    forget = "DELETE FROM files WHERE uuid = ?"
     files.executemany(forget, waiting)
     for _, attachment in _all_attachments(archive):
         files.execute(forget, (attachment.uuid,))

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 
 WORTH_HANDING_OVER = 64 * 1024  # bytes
+_PIECE = 2047  # bytes that are hashed without letting go of the interpreter
 MOST_WAITING = 8 * 1024 * 1024  # bytes of one instance that are held for hashing
 
 
@@ -38,19 +39,38 @@ class Checksums:
 class RunningMd5:
     """The MD5 of pieces given one after the other by one thread."""
 
-    __slots__ = ("_md5", "_pool", "_size", "_waiting")
+    __slots__ = ("_held", "_md5", "_pool", "_size", "_waiting")
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._pool = pool
         self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._held = b""
         self._size = 0
 
     def update(self, piece: bytes) -> None:
         """Add a piece; it must not change afterwards."""
-        if len(piece) < WORTH_HANDING_OVER and not self._waiting:
-            self._md5.update(piece)
+        if self._held:
+            held, self._held = self._held, b""
+            self._hand_over(held)
+        elif not self._waiting:
+            # Perhaps there is no other, and the thread that brings it is as good a place to hash it as any.
+            if len(piece) < WORTH_HANDING_OVER:
+                # A longer piece has hashlib let other threads compute meanwhile, for which this is too short.
+                for start in range(0, len(piece), _PIECE):
+                    self._md5.update(piece[start : start + _PIECE])
+            else:
+                self._held = piece
             return
+        self._hand_over(piece)
+
+    def catch_up(self) -> None:
+        """Hash here what came in one piece: for a moment when the disk is at work already."""
+        if self._held:
+            self._md5.update(self._held)
+            self._held = b""
+
+    def _hand_over(self, piece: bytes) -> None:
         self._waiting.append((self._pool.submit(self._md5.update, piece), len(piece)))
         self._size += len(piece)
         self._wait(MOST_WAITING)
@@ -58,6 +78,7 @@ class RunningMd5:
     def hexdigest(self) -> str:
         """The sum of all pieces, in lower-case hex."""
         self._wait(0)
+        self.catch_up()
         return self._md5.hexdigest()
 
     def _wait(self, allowed: int) -> None:

@@ -24,14 +24,19 @@ MAXIMUM_BATCH = 64
 
 
 class _Waiting(Generic[Item, Result]):
-    """An item in the queue; one without `item` only marks how far the queue must have got."""
+    """An item in the queue, which may be None; one that `is_mark` only says how far the queue must have got."""
 
-    __slots__ = ("done", "error", "gate", "item", "result", "told")
+    __slots__ = ("done", "error", "gate", "is_mark", "item", "result", "told")
 
     def __init__(
-        self, item: Item | None, told: Callable[[Result | BaseException], None] | None = None
+        self,
+        item: Item | None,
+        told: Callable[[Result | BaseException], None] | None = None,
+        *,
+        is_mark: bool = False,
     ) -> None:
         self.item = item
+        self.is_mark = is_mark
         self.told = told  # of a posted item
         self.result: Result | None = None
         self.error: BaseException | None = None
@@ -41,7 +46,7 @@ class _Waiting(Generic[Item, Result]):
             self.gate.acquire()
 
 
-def _concerns_all(error: BaseException) -> bool:
+def _concerns_all(error: BaseException | None) -> bool:
     return isinstance(error, (IndexUnavailable, StorageFull)) and not isinstance(error, IndexBusy)
 
 
@@ -55,7 +60,7 @@ class GroupCommit(Generic[Item, Result]):
     def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
         self.waiting = 0
         """How many posted items are not committed yet."""
-        self.failure: ArchiveError | None = None
+        self.failure: BaseException | None = None
         """Why posted items could not be committed at the last try; they stay in the queue."""
         self._commit = commit
         self._lock = threading.Lock()
@@ -83,7 +88,7 @@ class GroupCommit(Generic[Item, Result]):
     def post(self, item: Item, told: Callable[[Result | BaseException], None]) -> None:
         """Leave `item` to whoever commits next. `told` gets what became of it, in that thread.
 
-        Where the archive fails (ArchiveError), it stays in the queue to be tried again.
+        Where the archive fails (ArchiveError), or `told` does, it stays in the queue to be tried again.
         """
         with self._lock:
             self._queue.append(_Waiting(item, told))
@@ -95,7 +100,7 @@ class GroupCommit(Generic[Item, Result]):
         Once that has happened, only those try who say `again`. From within a commit, it returns at once.
         """
         if self.waiting and (again or self.failure is None) and self._leader != threading.get_ident():
-            self._await([_Waiting(None)])
+            self._await([_Waiting(None, is_mark=True)])
 
     def _await(self, mine: list[_Waiting[Item, Result]]) -> None:
         """Return when all of `mine` is done, leading as long as nobody else does."""
@@ -105,52 +110,61 @@ class GroupCommit(Generic[Item, Result]):
             self._queue += mine
             leads = not self._busy
             self._busy = True
-        for waiting in mine:
-            if not leads and not waiting.done:
-                waiting.gate.acquire()  # opened when it is done, or to lead
-            if not waiting.done:
-                leads = True
-            while not waiting.done:
-                self._lead()
-        if leads:
-            self._hand_over()
+        try:
+            for waiting in mine:
+                if not leads and not waiting.done:
+                    waiting.gate.acquire()  # opened when it is done, or to lead
+                while not waiting.done:
+                    leads = True
+                    self._lead()
+        finally:
+            if leads:
+                self._hand_over()
 
     def _lead(self) -> None:
         with self._lock:
             batch = self._queue[:MAXIMUM_BATCH]
             del self._queue[:MAXIMUM_BATCH]
         self._leader = threading.get_ident()
-        kept: list[_Waiting[Item, Result]] = []
         try:
-            items = [waiting for waiting in batch if waiting.item is not None]
+            items = [waiting for waiting in batch if not waiting.is_mark]
             if items:
                 self._run(items)
-            kept = [waiting for waiting in batch if waiting.told is not None and not self._tell(waiting)]
+            posted = [waiting for waiting in batch if waiting.told is not None]
+            kept = [waiting for waiting in posted if not self._tell(waiting)]
         finally:
             self._leader = 0
-            with self._lock:
-                self._queue += kept  # not before those who wait, who may be luckier
-                self.waiting -= sum(waiting.told is not None for waiting in batch) - len(kept)
-                if kept:
-                    assert isinstance(kept[0].error, ArchiveError)
-                    self.failure = kept[0].error
-                elif any(waiting.told is not None for waiting in batch):
-                    self.failure = None
-            for waiting in batch:
-                waiting.done = True
-                if waiting.told is None:
-                    waiting.gate.release()
-            for waiting in kept:
-                waiting.done = False
+        with self._lock:
+            self.waiting -= len(posted) - len(kept)
+            ended = [waiting for waiting in batch if waiting.told is None]
+            if kept:
+                ended += self._keep(kept)
+            elif posted:
+                self.failure = None
+        for waiting in ended:
+            waiting.done = True
+            waiting.gate.release()
+
+    def _keep(self, kept: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:
+        """Have posted items tried again; gives those in the queue whose wait ends with that."""
+        self.failure = next((each.error for each in kept if _concerns_all(each.error)), kept[0].error)
+        if not _concerns_all(self.failure):
+            self._queue += kept  # not before those who wait, who may be luckier
+            return []
+        ended = [waiting for waiting in self._queue if waiting.told is None]
+        for waiting in ended:
+            waiting.error = self.failure
+        self._queue = [*kept, *(waiting for waiting in self._queue if waiting.told is not None)]
+        return ended
 
     def _tell(self, waiting: _Waiting[Item, Result]) -> bool:
         """Tell what became of a posted item; False if it has to be tried again."""
         assert waiting.told is not None
-        if isinstance(waiting.error, ArchiveError):
-            return False
         try:
+            if isinstance(waiting.error, ArchiveError):
+                return False
             waiting.told(waiting.error if waiting.error is not None else waiting.result)  # type: ignore[arg-type]
-        except ArchiveError as error:
+        except BaseException as error:
             waiting.error = error
             return False
         return True

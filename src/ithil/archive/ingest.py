@@ -150,9 +150,8 @@ class Incoming:
         return self._commit(self._archive.intake.store)
 
     def accept(self) -> StoreResult:
-        """The same for who need not know whether the instance was there already: the result is Success then too.
-
-        The instance is safe, and is added to the index with others before anybody looks.
+        """The same without a wait for the index: the instance is safe, and is added with others before anybody
+        looks.
         """
         intake = self._archive.intake
         return self._commit(intake.accept if intake.defers else intake.store)
@@ -229,6 +228,7 @@ class Incoming:
         if declared.version is not None:
             new.query_version = declared.version
             new.query_values = self._query_values + query_tag_values.of_scan(scanned, declared.scanned)
+        new.is_late = self._arrived is not None
         self.prepared = Prepared(
             new,
             file,
@@ -357,6 +357,8 @@ class Incoming:
                 if writer is None:
                     writer = self._archive.storage.writer()
                     writer.write_all(pieces)
+                if self._md5 is not None:
+                    self._md5.catch_up()
                 writer.finish(durable=durable)
                 uuid = writer.uuid
             except BaseException:
@@ -389,6 +391,6 @@ def store(
     incoming = Incoming(archive, origin, provenance=provenance, overwrite=overwrite, keep_syntax=keep_syntax)
     try:
         incoming.write(content)
-        return incoming.commit()
+        return incoming.accept()
     finally:
         incoming.discard()

@@ -22,18 +22,21 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
-from ithil.archive.errors import ArchiveError, CommitUncertain, IndexBusy
+from ithil.archive.errors import ArchiveError, CommitUncertain, FileCorrupted, FileMissing, IndexBusy
 from ithil.archive.group_commit import GroupCommit
 from ithil.archive.index import journals
 from ithil.archive.index.database import Database
 from ithil.archive.index.ingest import REPAIR, Batch, DeclarationsChanged, NewInstance, file_of
+from ithil.archive.index.journals import Position
 from ithil.archive.index.statement import Session
 from ithil.archive.journal_records import read_head
 from ithil.archive.model import Attachment
 from ithil.archive.set_aside import plain_pieces, set_aside
-from ithil.archive.storage.journal import Journal, Place, Record, Segment, records
+from ithil.archive.storage.journal import Journal, Place
 from ithil.archive.storage.local import LocalStorage
+from ithil.archive.storage.segments import Record, Segment, records
 from ithil.dicom.level import Level
 
 log = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ class Prepared:
     new: NewInstance
     file: Attachment
     content: Sequence[bytes] | None
-    """The bytes of its file, as stored, if that is not written yet."""
+    """The bytes of its file, as stored, if that is not written yet and goes into the journal as well."""
     needs_sync: bool
     """Whether its file is written and has to be made durable first."""
     head: bytes
@@ -68,6 +71,8 @@ class Prepared:
     catch_up: Callable[[], None]
     """Look for the values of query tags that were declared since it was scanned; its file is there then."""
     place: Place | None = None
+    was_tried: bool = False
+    """Whether a transaction has had it, in vain if there is another."""
 
     @property
     def public_id(self) -> str:
@@ -84,14 +89,19 @@ class Intake:
         """Without `defers`, `accept` must not be called."""
         self.were_known = False
         """Whether the last instance was stored already, as a guess at the next; a wrong guess costs only time."""
+        self.lost_writes = False
+        """Whether the disk has once failed to write files that were not waited for."""
         self.defers = defers and journal is not None
         self.journal = journal
         self._index = index
         self._storage = storage
-        self._distrusts_disk = False
         self._commits: GroupCommit[Prepared, bool] = GroupCommit(self._commit)
         index.backlog = self._commits
+        self._claims = threading.Condition()
+        self._claimed: set[str] = set()  # new instances that are on their way into the index
+        self._noting: set[str] = set()  # those of them that are not in the journal yet
         self._lock = threading.Lock()
+        self._emptying = threading.Lock()
         self._thread: threading.Thread | None = None
         self._posted = threading.Event()
         self._closing = threading.Event()
@@ -132,38 +142,89 @@ class Intake:
         ]
 
     def accept(self, prepared: Prepared) -> bool:
-        """Make an instance safe; it is in the index before the next session of this process begins.
+        """Make an instance safe; False if it is there already. See `accept_all`."""
+        (outcome,) = self.accept_all([prepared])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
-        Always True, since nobody knows yet whether it was there already. Raises ArchiveError if it cannot be; its
-        file is gone then.
+    def accept_all(self, prepared: Sequence[Prepared]) -> list[bool | BaseException]:
+        """The same as `store_all`, without its wait: what is new is safe, and in the index before the next session
+        of this process begins.
         """
-        failure = self._commits.failure or self._note([prepared])[0]
-        if failure is not None:
-            self._settled(prepared, failure)
-            raise type(failure)(*failure.args) from failure
-        self._commits.post(prepared, lambda outcome: self._told(prepared, outcome))
-        if self._thread is None:
-            self._start()
-        if not self._posted.is_set():
-            self._posted.set()
-        if self._commits.waiting > MOST_WAITING:
-            self._commits.drain()
-        return True
+        if self._commits.failure is not None:
+            return self.store_all(prepared)
+        new: dict[str, Prepared] = {}
+        others: list[Prepared] = []
+        outcomes: dict[Prepared, bool | BaseException] = {}
+        for each in prepared:
+            try:
+                if each.public_id not in new and self._claim(each):
+                    new[each.public_id] = each
+                else:
+                    others.append(each)
+            except Exception as error:
+                outcomes[each] = self._settled(each, error)
+                self._let_go(each)
+        for each, failure in zip(new.values(), self._note(list(new.values())), strict=True):
+            if failure is None:
+                self._commits.post(each, partial(self._told, each))
+                with self._claims:
+                    self._noting.discard(each.public_id)
+                    self._claims.notify_all()
+                outcomes[each] = True
+            else:
+                outcomes[each] = self._settled(each, failure)
+                self._let_go(each)
+        outcomes |= zip(others, self.store_all(others), strict=True)
+        self._call_thread()
+        return [outcomes[each] for each in prepared]
 
-    def _note(self, prepared: Sequence[Prepared]) -> list[ArchiveError | None]:
-        """Have records of instances on the disk; for each None, or why there is none.
+    def _claim(self, prepared: Prepared) -> bool:
+        """Whether an instance is new, and whoever brings it next will see that another was faster.
+
+        What depends on the instance that is there already is left to a transaction.
+        """
+        mode = prepared.new.overwrite
+        if mode == "Always":
+            return True
+        with self._claims:
+            while prepared.public_id in self._noting:  # it may yet be refused to whoever was faster
+                self._claims.wait()
+            if mode != "Never" or prepared.public_id in self._claimed:
+                return False
+            self._claimed.add(prepared.public_id)
+            self._noting.add(prepared.public_id)
+        with self._index.read(behind=True) as session:
+            if file_of(session, prepared.public_id) is None:
+                return True
+        self._let_go(prepared)
+        return False
+
+    def _let_go(self, prepared: Prepared) -> None:
+        with self._claims:
+            self._claimed.discard(prepared.public_id)
+            self._noting.discard(prepared.public_id)
+            self._claims.notify_all()
+
+    def _note(self, prepared: Sequence[Prepared]) -> list[Exception | None]:
+        """Write small files, and have records of instances on the disk; for each None, or why there is none.
 
         Only what is noted may be committed: whoever sees a row can rely on it.
         """
         if self.journal is None:
             return [None] * len(prepared)
-        failures: list[ArchiveError | None] = []
+        failures: list[Exception | None] = []
         for each in prepared:
             try:
-                named = each.file.uuid if each.content is not None else ""
-                each.place = self.journal.append(each.head, each.content or (), named)
+                content = each.content
+                if content is None:
+                    each.place = self.journal.append(each.head)
+                else:
+                    self._make_file(each, content)
+                    each.place = self.journal.append(each.head, content, each.file.uuid)
                 failures.append(None)
-            except ArchiveError as error:
+            except Exception as error:
                 failures.append(error)
         last = {each.place.segment: each.place for each in prepared if each.place is not None}
         for segment, place in last.items():
@@ -179,14 +240,20 @@ class Intake:
 
     def _commit(self, batch: Sequence[Prepared]) -> list[bool]:
         for each in batch:
-            if each.content is not None:
-                self._make_file(each, each.content)
+            each.new.is_late |= each.was_tried  # others may have come meanwhile that were not held up
+            each.was_tried = True
         for _ in range(_MOST_DECLARATIONS):
             try:
-                return self._index.write(lambda session: self._add_all(session, batch), durable=False)
+                added, places = self._index.write(
+                    lambda session: self._add_all(session, batch), durable=False
+                )
             except DeclarationsChanged:
                 for each in batch:
                     each.catch_up()
+            else:
+                for place in places:  # now, since the next transaction says which are not
+                    self._settle(place)
+                return added
         raise IndexBusy("Query tags are declared all the time")
 
     def _make_file(self, prepared: Prepared, content: Sequence[bytes]) -> None:
@@ -199,19 +266,29 @@ class Intake:
             raise
         prepared.content = None
 
-    def _add_all(self, session: Session, batch: Sequence[Prepared]) -> list[bool]:
+    def _add_all(self, session: Session, batch: Sequence[Prepared]) -> tuple[list[bool], list[Place]]:
+        """Add instances; for each whether it was added, and the places that the transaction settles.
+
+        It settles what is there already as well, or that would come back when it is deleted, but not if the file
+        that is there is lost: that of this one may be needed.
+        """
         rows = Batch(session)
-        added = [rows.add(each.new) for each in batch]
+        added = rows.add_all([each.new for each in batch])
         rows.finish()
+        places = [
+            each.place
+            for each, was_added in zip(batch, added, strict=True)
+            if each.place is not None and (was_added or self._is_whole(session, each))
+        ]
         if self.journal is not None:
-            places = [
-                each.place
-                for each, was_added in zip(batch, added, strict=True)
-                if was_added and each.place is not None
-            ]
-            for segment, generation, done in self.journal.settled_before(places):
-                journals.advance(session, segment, generation, done)
-        return added
+            for segment, count, left in self.journal.left_by(places):
+                journals.write(session, Position(segment.name, segment.generation, count, left))
+        return added, places
+
+    def _is_whole(self, session: Session, prepared: Prepared) -> bool:
+        """Whether the instance is in the index with a file that exists."""
+        uuid = file_of(session, prepared.public_id)
+        return uuid is not None and self._storage.size(uuid) is not None
 
     def _settled(self, prepared: Prepared, outcome: bool | BaseException) -> bool | BaseException:
         """What became of an instance for whoever waits for it, when its transaction is over."""
@@ -222,7 +299,7 @@ class Intake:
                 self._remove_file(prepared)
         except Exception as error:
             outcome = error
-        self._settle(prepared)
+        self._settle(prepared.place, refused=isinstance(outcome, BaseException))
         self.were_known = outcome is False
         return outcome
 
@@ -236,21 +313,22 @@ class Intake:
             raise
         except Exception as error:
             self._set_aside(prepared, error)
-        self._settle(prepared)
+        self._let_go(prepared)
+        self._settle(prepared.place)
 
-    def _settle(self, prepared: Prepared) -> None:
-        if prepared.place is not None and self.journal is not None:
-            self.journal.settle(prepared.place)
+    def _settle(self, place: Place | None, *, refused: bool = False) -> None:
+        if place is not None and self.journal is not None:
+            self.journal.settle(place, refused=refused)
 
     def _reconcile(self, prepared: Prepared) -> bool:
         """An instance is there already: let its new file go, or take the place of the old one if that is lost."""
         with self._index.read() as session:
-            uuid = file_of(session, prepared.public_id)
-        if uuid is not None and self._storage.size(uuid) is not None:
+            is_whole = self._is_whole(session, prepared)
+        if is_whole:
             self._remove_file(prepared)
             return False
         self._storage.sync_file(prepared.file.uuid)
-        (added,) = self._commit([replace(prepared, new=replace(prepared.new, overwrite=REPAIR), place=None)])
+        (added,) = self._commit([replace(prepared, new=replace(prepared.new, overwrite=REPAIR))])
         self._index.sync()
         if not added:
             self._remove_file(prepared)
@@ -263,27 +341,46 @@ class Intake:
     def _set_aside(self, prepared: Prepared, error: Exception) -> None:
         """Keep the bytes of an instance that is acknowledged and that the index does not take."""
         assert self.journal is not None
-        uuid, content = prepared.file.uuid, b"".join(prepared.content or ())
-        pieces = plain_pieces(self._storage, uuid, prepared.file.compression, content)
-        set_aside(self.journal.folder, uuid, pieces, error)
+        uuid = prepared.file.uuid
+        pieces = plain_pieces(self._storage, uuid, prepared.file.compression, b"")
+        try:
+            set_aside(self.journal.folder, uuid, pieces, error)
+        except (FileMissing, FileCorrupted):
+            log.error(
+                "The stored file of an acknowledged instance that cannot be indexed is damaged: %s", uuid
+            )
+            return
         self._remove_file(prepared)
 
     # -- the thread of the intake ----------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-                self._thread.start()
+    def _call_thread(self) -> None:
+        """Have what was posted added soon, and help if that is much."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+                    self._thread.start()
+        if not self._posted.is_set():
+            self._posted.set()
+        if self._commits.waiting > MOST_WAITING:
+            self._commits.drain()
 
     def _run(self) -> None:
+        failing = False
         while not self._closing.is_set():
-            self._posted.wait()
+            self._posted.wait(RETRY_SECONDS if failing else None)
             self._posted.clear()
-            self._closing.wait(LINGER)
-            self._commits.drain()
-            while self._commits.failure is not None and not self._closing.wait(RETRY_SECONDS):
-                self._commits.drain(again=True)
+            self._closing.wait(RETRY_SECONDS if failing else LINGER)
+            try:
+                self._commits.drain(again=failing)
+                failure: BaseException | None = self._commits.failure
+            except Exception as error:  # whatever it is, what is acknowledged has to be indexed
+                failure = error
+            if failure is not None and not failing:
+                reason = failure if isinstance(failure, ArchiveError) else type(failure).__name__
+                log.error("What was acknowledged cannot be indexed yet and will be tried again: %s", reason)
+            failing = failure is not None
 
     def close(self) -> None:
         """Bring everything to its place. What cannot be is stored by whoever opens the archive next."""
@@ -296,10 +393,12 @@ class Intake:
         try:
             self._commits.drain(again=True)
             self.empty()
+            self.empty()  # which goes on after what was begun before
         except ArchiveError as error:
             log.error("What was accepted last is indexed at the next start: %s", error)
         with suppress(ArchiveError):  # rows of segments that are no more do no harm
-            forget_segments(self._index, self.journal.close())
+            self.journal.close()
+            self._forget_segments()
 
     # -- the end of the journal ------------------------------------------------------------------------------
 
@@ -311,35 +410,45 @@ class Intake:
         if self.journal is None:
             return 0
         emptied = 0
-        for segment in self.journal.turn():
-            self._commits.drain(again=True)
-            if not segment.unsettled:
-                self._make_durable(segment)
-                emptied += len(segment.files)
-                self.journal.free(segment)
+        with self._emptying:
+            for segment in self.journal.turn():
+                self._commits.drain(again=True)
+                if not segment.unsettled:
+                    emptied += len(segment.files)
+                    self._make_durable(segment)
+                    self.journal.free(segment)
+            self._forget_segments()
         return emptied
 
     def _make_durable(self, segment: Segment) -> None:
-        self._index.sync()
-        if not self._storage.durable or not segment.files:
-            return
-        if self._distrusts_disk:
+        # Of records that were refused, no transaction has told.
+        done = Position(segment.name, segment.generation, segment.count)
+        self._index.write(lambda session: journals.write(session, done))
+        if segment.distrusted:
             # After a failure the kernel takes the pages for written and would not write them again.
             for record in records(segment.fd):
                 restore(self._index, self._storage, record)
-            self._distrusts_disk = False
+            return
+        self.sync_files(segment.files)
+
+    def sync_files(self, uuids: Sequence[str]) -> None:
+        """Make small files durable. Raises StorageUnavailable: then none that was written lately may be."""
+        if not uuids or not self._storage.durable:
             return
         try:
-            self._storage.sync(segment.files)
+            self._storage.sync(uuids)
         except ArchiveError:
-            self._distrusts_disk = True
+            assert self.journal is not None
+            self.lost_writes = True
+            self.journal.distrust()
             raise
 
-
-def forget_segments(index: Database, names: Sequence[str]) -> None:
-    """Delete the rows of segments that are durably no more. Raises IndexUnavailable."""
-    if names:
-        index.write(lambda session: journals.forget(session, names), durable=False)
+    def _forget_segments(self) -> None:
+        assert self.journal is not None
+        gone = self.journal.gone()
+        if gone:
+            self._index.write(lambda session: journals.forget(session, gone), durable=False)
+            self.journal.forget(gone)
 
 
 def restore(index: Database, storage: LocalStorage, record: Record) -> bool:

@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from pathlib import Path
 
-from ithil.archive.archive import Archive
-from ithil.archive.errors import DataSetMismatch, FileMissing, MissingIdentifier
+from ithil.archive.archive import JOURNAL_FOLDER, Archive
+from ithil.archive.errors import (
+    ArchiveError,
+    DataSetMismatch,
+    FileCorrupted,
+    FileMissing,
+    MissingIdentifier,
+    StorageFull,
+    StorageUnavailable,
+)
 from ithil.archive.index import intake as former_intake
 from ithil.archive.index import journals
 from ithil.archive.index.ingest import file_of
+from ithil.archive.index.journals import Position
 from ithil.archive.ingest import Incoming
-from ithil.archive.intake import forget_segments, restore
+from ithil.archive.intake import restore
 from ithil.archive.journal_records import Noted, read_head
 from ithil.archive.set_aside import plain_pieces, set_aside
-from ithil.archive.storage import journal
-from ithil.archive.storage.journal import Record, Segment
-from ithil.dicom.errors import DicomError
+from ithil.archive.storage import segments
+from ithil.archive.storage.segments import Record, Segment
 from ithil.settings import Settings
 from ithil.settings.runtime import Runtime
 
@@ -33,12 +42,25 @@ def open_archive(settings: Settings, runtime: Runtime | None = None) -> Archive:
     """`Archive.open`, with all that was accepted in its place. Raises the same and, for that, StorageFull."""
     archive = Archive.open(settings, runtime)
     try:
+        _warn_read_only(archive)
         empty_former_intake(archive)
         recover(archive)
+    except (StorageFull, StorageUnavailable) as error:
+        # What is stored can be read, and deleted to make room; the sweeps try this again.
+        log.error("What a process had accepted when it ended cannot be stored yet: %s", error)
     except BaseException:
         archive.close()
         raise
     return archive
+
+
+def _warn_read_only(archive: Archive) -> None:
+    if archive.settings.read_only and (left := len(named_files(archive))):
+        log.warning(
+            "%d instances that a process had accepted when it ended are not shown, since the archive is read-only: "
+            "start it once without ReadOnly",
+            left,
+        )
 
 
 def recover(archive: Archive) -> int:
@@ -50,18 +72,33 @@ def recover(archive: Archive) -> int:
     if mine is None:
         return 0
     recovered = 0
-    for segment in journal.abandoned(mine.folder):
-        try:
-            recovered += _recover(archive, segment)
-        except BaseException:
+    # What came first is stored first, so that it does not replace what came later.
+    left = deque(sorted(segments.abandoned(mine.folder), key=lambda segment: segment.generation))
+    try:
+        while left:
+            recovered += _recover(archive, left[0])
+            segment = left.popleft()
+            segments.remove(segment)
+            _forget(archive, segment)
+    finally:
+        for segment in left:
             os.close(segment.fd)
-            raise
-        journal.remove(segment)
-        journal.sync_folder(mine.folder)
-        forget_segments(archive.index, [segment.name])
     if recovered:
-        log.warning("%d instances are indexed that a process had accepted when it ended", recovered)
+        log.warning("%d instances are stored that a process had accepted when it ended", recovered)
     return recovered
+
+
+def named_files(archive: Archive) -> set[str]:
+    """The UUIDs of files that only a journal names, those of processes that live among them."""
+    named: set[str] = set()
+    positions: dict[str, Position] = {}
+    for segment, record in segments.all_records(archive.settings.index_directory / JOURNAL_FOLDER):
+        if segment not in positions:
+            with archive.index.read() as session:
+                positions[segment] = journals.read(session, segment)
+        if positions[segment].lacks(record.generation, record.number):
+            named.add(read_head(record.head).uuid)
+    return named
 
 
 def empty_former_intake(archive: Archive) -> None:
@@ -80,22 +117,36 @@ def empty_former_intake(archive: Archive) -> None:
 def _recover(archive: Archive, segment: Segment) -> int:
     recovered = 0
     files = []
-    done = 0
-    for record in journal.records(segment.fd):
+    with archive.index.read() as session:
+        position = journals.read(session, segment.name)
+    for record in segments.records(segment.fd):
         noted = read_head(record.head)
         with archive.index.read() as session:
-            if record.number == 0:
-                done = journals.done(session, segment.name, record.generation)
             is_there = file_of(session, noted.instance) == noted.uuid
         if is_there:
-            if record.content and _is_damaged(archive, noted, record):
+            if record.content and (archive.intake.lost_writes or _is_damaged(archive, noted, record)):
                 restore(archive.index, archive.storage, record)
             files.append(noted.uuid)
-        elif record.number >= done and _store(archive, segment.path.parent, noted, record):
-            recovered += 1
-    if files and archive.storage.durable:
-        archive.storage.sync(files)
+        elif position.lacks(record.generation, record.number):
+            recovered += _store(archive, segment.path.parent, noted, record)
+            # What is deleted from now on must not come back if this has to begin again.
+            _advance(archive, segment, record, position)
+    archive.index.sync()
+    archive.intake.sync_files(files)
     return recovered
+
+
+def _advance(archive: Archive, segment: Segment, record: Record, position: Position) -> None:
+    number = record.number + 1
+    done, pending = number, [each for each in position.pending if each >= number]
+    if position.generation == record.generation and position.done > number:
+        done = position.done
+    there = Position(segment.name, record.generation, done, pending)
+    archive.index.write(lambda session: journals.write(session, there), durable=False)
+
+
+def _forget(archive: Archive, segment: Segment) -> None:
+    archive.index.write(lambda session: journals.forget(session, [segment.name]), durable=False)
 
 
 def _is_damaged(archive: Archive, noted: Noted, record: Record) -> bool:
@@ -120,12 +171,18 @@ def _store(archive: Archive, folder: Path, noted: Noted, record: Record) -> bool
             incoming.write(piece)
         incoming.commit()
     except FileMissing:
-        return False  # it was refused in the end: the sender knows
-    except (DicomError, MissingIdentifier, DataSetMismatch) as error:
+        # That of a large one, which was refused in the end; then the sender knows.
+        log.warning("An instance that was on its way when a process ended is not stored: its file is gone")
+        return False
+    except FileCorrupted:
+        log.error("A stored file cannot be inflated, so that its instance is not indexed: %s", noted.uuid)
+        return False
+    except Exception as error:
+        if isinstance(error, ArchiveError) and not isinstance(error, (MissingIdentifier, DataSetMismatch)):
+            raise
         pieces = plain_pieces(archive.storage, noted.uuid, noted.compression, record.content)
         set_aside(folder, noted.uuid, pieces, error)
     finally:
         incoming.discard()
-    if not record.content:
-        archive.storage.remove(noted.uuid)
+    archive.storage.remove(noted.uuid)  # a small one has a file too if its transaction was to follow
     return True

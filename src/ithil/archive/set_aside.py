@@ -36,6 +36,12 @@ def set_aside(folder: Path, uuid: str, pieces: Iterator[bytes], error: Exception
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
+        for directory in (path.parent, folder):
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
     except OSError as failure:
         raise refusal(failure) from failure
     log.error(

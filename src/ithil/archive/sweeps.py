@@ -113,8 +113,6 @@ class Sweeper:
     def _sweep(self) -> bool:
         """Do what is due; whether more of it is waiting already."""
         archive = self._archive
-        archive.intake.empty()
-        recovery.recover(archive)
         settled = settle(archive)
         removed = remove_files(archive, self._owner)
         if time.monotonic() >= self._worklists_at:
@@ -126,4 +124,6 @@ class Sweeper:
             archive, self._documents, self._owner, DOCUMENTS_SECONDS, self._stopping.is_set
         )
         looking = query_tag_losses.make_good(archive, self._owner)
+        archive.intake.empty()
+        recovery.recover(archive)
         return settled > 0 or building or looking or removed >= REMOVAL_BATCH

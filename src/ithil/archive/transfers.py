@@ -189,7 +189,7 @@ def _store(
     try:
         for piece in _pieces(archive, files, layout[instance]):
             incoming.write(piece)
-        incoming.commit()
+        incoming.accept()
     finally:
         incoming.discard()
 

@@ -142,7 +142,7 @@ class Documents:
             for piece in composed.pieces():
                 for start in range(0, len(piece), _PIECE):
                     incoming.write(piece[start : start + _PIECE])
-            incoming.commit()
+            incoming.accept()
             return stow_outcome.stored(incoming, composed.changed)
         except Exception as error:
             return stow_outcome.failed(error, incoming)

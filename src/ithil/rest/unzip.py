@@ -128,7 +128,7 @@ def _store(archive: Archive, content: IO[bytes], origin: Origin, unpacked: _Unpa
             incoming.write(first)
             while piece := unpacked.read(content, PIECE):
                 incoming.write(piece)
-            return incoming.commit()
+            return incoming.accept()
         except BaseException:
             incoming.discard()
             raise

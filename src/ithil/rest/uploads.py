@@ -141,7 +141,7 @@ async def _store_stream(
         await context.in_thread(incoming.write, second)
         async for piece in rest:
             await context.in_thread(incoming.write, piece)
-        return await context.in_thread(incoming.commit)
+        return await context.in_thread(incoming.accept)
     except BaseException:
         await context.in_thread(incoming.discard)
         raise

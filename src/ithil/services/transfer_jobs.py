@@ -220,7 +220,7 @@ class _Arriving:
         try:
             if instance.md5 and self._digest.hexdigest() != instance.md5.lower():
                 raise CodedError(codes.CORRUPTED_FILE, "An instance has changed on its way")
-            incoming.commit()
+            incoming.accept()
         finally:
             incoming.discard()
 

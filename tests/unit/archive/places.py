@@ -13,13 +13,16 @@ from typing import Any, Self
 import psycopg
 from tests.data import synthetic
 
-from ithil.archive import ingest
+from ithil.archive import ingest, resources, retrieve
 from ithil.archive.archive import Archive
-from ithil.archive.index.database import Database
+from ithil.archive.index.database import Database, NoBacklog
 from ithil.archive.index.postgresql import PostgresqlDatabase
 from ithil.archive.index.sqlite import SqliteDatabase
 from ithil.archive.model import Origin, StoreResult
 from ithil.archive.recovery import open_archive
+from ithil.archive.storage.journal import Journal
+from ithil.archive.storage.segments import Segment
+from ithil.dicom.level import Level
 from ithil.settings import Settings
 from ithil.settings.database_options import PostgreSql
 from ithil.settings.ithil_options import IthilSettings
@@ -48,6 +51,23 @@ class Place(ABC):
         opened = open_archive(Settings(**self.options(**settings)))
         self._opened.append(opened)
         return opened
+
+    def kill(self, archive: Archive) -> None:
+        """Leave an archive of this place as the death of its process does: what was accepted and is not in the
+        index stays in the journal, and others see that nobody writes that any more.
+        """
+        self._opened.remove(archive)
+        intake = archive.intake
+        intake._commits.drain = lambda *, again=False: None  # type: ignore[method-assign]
+        intake._closing.set()
+        intake._posted.set()
+        if intake._thread is not None:
+            intake._thread.join()
+        archive.index.backlog = NoBacklog()
+        if intake.journal is not None:
+            abandon(intake.journal)
+        for part in (archive.keeper, archive.checksums, archive.storage, archive.index):
+            part.close()
 
     @abstractmethod
     def database(self) -> Database:
@@ -100,6 +120,13 @@ class OnPostgresql(Place):
             connection.execute(f"SET client_min_messages = error; DROP SCHEMA {self.schema} CASCADE")
 
 
+class OnDurableSqlite(OnSqlite):
+    """The same, waiting for the disk, as the default is."""
+
+    def options(self, **settings: Any) -> dict[str, Any]:
+        return super().options(**{"sync_storage_area": True, **settings})
+
+
 ORIGIN = Origin("RestApi", remote_ip="127.0.0.1", http_username="tester")
 
 
@@ -109,8 +136,48 @@ def image(study: int = 0, series: int = 0, number: int = 0, *, patient: int | No
 
 
 def put(archive: Archive, content: bytes) -> StoreResult:
-    """Store a file that came by REST."""
-    return ingest.store(archive, content, ORIGIN)
+    """Store a file that came by REST, and have it in the index, where other processes see it."""
+    result = ingest.store(archive, content, ORIGIN)
+    catch_up(archive)
+    return result
+
+
+def catch_up(archive: Archive) -> None:
+    """Have what was accepted in the index."""
+    if archive.index.backlog.waiting:
+        with archive.index.read():
+            pass
+
+
+def commit(archive: Archive, content: bytes) -> StoreResult:
+    """Store a file that came by REST, and wait until it is in the index."""
+    incoming = ingest.Incoming(archive, ORIGIN)
+    try:
+        incoming.write(content)
+        return incoming.commit()
+    finally:
+        incoming.discard()
+
+
+def accept(archive: Archive, content: bytes) -> StoreResult:
+    """Store a file that came by REST, without waiting for the index where that can be."""
+    incoming = ingest.Incoming(archive, ORIGIN)
+    try:
+        incoming.write(content)
+        return incoming.accept()
+    finally:
+        incoming.discard()
+
+
+def read_all(archive: Archive) -> dict[str, bytes]:
+    """What is stored of every instance, past the cache."""
+    stored = {}
+    for instance in resources.list_ids(archive, Level.INSTANCE):
+        file = retrieve.dicom_file(archive, instance)
+        assert file is not None
+        archive.cache.drop(file.uuid)
+        stored[instance] = retrieve.read(archive, file)
+    return stored
 
 
 def put_all(archive: Archive, *contents: bytes) -> list[StoreResult]:
@@ -118,6 +185,21 @@ def put_all(archive: Archive, *contents: bytes) -> list[StoreResult]:
     return [put(archive, content) for content in contents]
 
 
+def abandon(journal: Journal) -> None:
+    """What the death of its process does to a journal."""
+    for segment in segments_of(journal):
+        os.close(segment.fd)
+    journal._active = journal._spare = None
+    journal._retired = []
+
+
+def segments_of(journal: Journal) -> list[Segment]:
+    """All segments of a journal that is open."""
+    segments = (*journal._retired, journal._active, journal._spare)
+    return [segment for segment in segments if segment is not None]
+
+
 def files_of(archive: Archive) -> set[str]:
-    """The UUIDs of the files that lie in the storage."""
+    """The UUIDs of the files that lie in the storage, when all that was accepted is in its place."""
+    catch_up(archive)
     return {uuid for uuid, _, _ in archive.storage.all_files()}

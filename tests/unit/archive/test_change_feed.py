@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from tests.unit.archive.places import OnPostgresql, Place, image, put
 
-from ithil.archive import archive as archive_module
 from ithil.archive import change_feed, changes
 from ithil.archive.archive import Archive
 from ithil.archive.delete import delete
 from ithil.archive.index import tables as t
-from ithil.archive.index.ingest import NewInstance
 from ithil.archive.index.statement import Session, Statement
+from ithil.archive.intake import Intake, Prepared
 from ithil.dicom.level import Level
 
 DAY = 86_400.0
@@ -71,16 +71,16 @@ def test_a_reader_misses_nothing_that_is_committed_late(
     put(slow, image())
     seen = change_feed.page(quick)[-1].sequence
     begun, go_on = threading.Event(), threading.Event()
-    add_all = archive_module._add_all
+    add_all = Intake._add_all
 
-    def add_slowly(session: Session, news: Sequence[NewInstance]) -> list[bool]:
-        result = add_all(session, news)
+    def add_slowly(intake: Intake, session: Session, batch: Sequence[Prepared]) -> Any:
+        result = add_all(intake, session, batch)
         if threading.current_thread().name == "slow":
             begun.set()
             assert go_on.wait(30)
         return result
 
-    monkeypatch.setattr(archive_module, "_add_all", add_slowly)
+    monkeypatch.setattr(Intake, "_add_all", add_slowly)
     writers = [
         threading.Thread(target=lambda: put(slow, image(study=1)), name="slow"),
         threading.Thread(target=lambda: put(quick, image(study=2)), name="quick"),

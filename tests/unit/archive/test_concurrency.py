@@ -32,7 +32,7 @@ place = OnSqlite.__new__(OnSqlite) if not url else OnPostgresql.__new__(OnPostgr
 place.folder, place._opened = Path(folder), []
 if url:
     place.url, place.schema = url, schema
-archive = place.open()
+archive = place.open(ithil={"workers": 2})
 print("ready", flush=True)
 sys.stdin.readline()
 
@@ -84,15 +84,17 @@ def test_two_processes_store_the_same_study(place: Place) -> None:
     assert_sound(archive)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("overwrite", ["Never", "Always"])
-def test_threads_store_the_same_instances(place: Place, overwrite: str) -> None:
-    archives = [place.open(overwrite_instances=overwrite) for _ in range(2)]
+def test_threads_store_the_same_instances(place: Place, overwrite: str, processes: int) -> None:
+    ithil = {"workers": processes}
+    archives = [place.open(overwrite_instances=overwrite, ithil=ithil) for _ in range(processes)]
 
     def store(thread: int) -> list[StoreStatus]:
         choose = random.Random(thread)
         numbers = list(range(15))
         choose.shuffle(numbers)
-        return [put(archives[thread % 2], image(0, 0, number)).status for number in numbers]
+        return [put(archives[thread % processes], image(0, 0, number)).status for number in numbers]
 
     with ThreadPoolExecutor(6) as pool:
         answers = [status for found in pool.map(store, range(6)) for status in found]

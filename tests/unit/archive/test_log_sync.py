@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.archive.places import ORIGIN, image
+from tests.unit.archive.places import accept, commit, image
 
 from ithil.archive import delete, resources
 from ithil.archive.archive import Archive
 from ithil.archive.errors import CommitUncertain
 from ithil.archive.index import sqlite
 from ithil.archive.index.ingest import file_of
-from ithil.archive.ingest import store
 from ithil.dicom.level import Level
 from ithil.settings import load
 
@@ -39,13 +38,14 @@ def test_each_acknowledgement_waits_for_the_log(folder: Path, monkeypatch: pytes
         real(fd)
 
     monkeypatch.setattr(sqlite, "_fdatasync", watched)
+    told = [(accept if number % 2 else commit)(archive, image(number=number)) for number in range(6)]
+    assert len(resources.list_ids(archive, Level.INSTANCE)) == 6
+    assert synced == []  # what makes them safe is in the journal
     for number in range(3):
-        result = store(archive, image(number=number), ORIGIN)
+        delete.delete(archive, Level.INSTANCE, told[number].instance)
         assert synced == [True] * (number + 1)
-    store(archive, image(number=0), ORIGIN)  # known already: its rows may be as young as that
-    assert len(synced) == 4
-    delete.delete(archive, Level.INSTANCE, result.instance)
-    assert len(synced) == 5
+    archive.intake.empty()  # after which the journal does not make them safe any more
+    assert synced == [True] * 4
     archive.close()
 
 
@@ -56,12 +56,15 @@ def test_without_sync_nobody_waits(folder: Path, monkeypatch: pytest.MonkeyPatch
         raise AssertionError("nobody asked for this")
 
     monkeypatch.setattr(sqlite, "_fdatasync", fail)
-    store(archive, image(), ORIGIN)
+    delete.delete(archive, Level.INSTANCE, commit(archive, image()).instance)
+    accept(archive, image())
+    archive.intake.empty()
     archive.close()
 
 
 def test_a_log_that_cannot_be_written_is_no_success(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = open_archive(folder)
+    told = [commit(archive, image(number=number)) for number in range(3)]
     calls = 0
 
     def broken(fd: int) -> None:
@@ -71,17 +74,23 @@ def test_a_log_that_cannot_be_written_is_no_success(folder: Path, monkeypatch: p
 
     monkeypatch.setattr(sqlite, "_fdatasync", broken)
     with pytest.raises(CommitUncertain):
-        store(archive, image(), ORIGIN)
+        delete.delete(archive, Level.INSTANCE, told[0].instance)
     assert calls == 1  # a second try would succeed without having written anything
     # The disk is well again, but the pages that failed count as written: until SQLite has moved the log into
     # the database, an acknowledgement would rest on a hole.
     monkeypatch.undo()
     moved: list[str] = []
     rescue = archive.index._rescue_log  # type: ignore[attr-defined]
-    monkeypatch.setattr(archive.index, "_rescue_log", lambda: (moved.append("moved"), rescue()))
-    (instance,) = resources.list_ids(archive, Level.INSTANCE)
-    assert store(archive, image(), ORIGIN).instance == instance
-    assert store(archive, image(number=1), ORIGIN).status == "Success"
+
+    def watched_rescue() -> None:
+        moved.append("moved")
+        rescue()
+
+    monkeypatch.setattr(archive.index, "_rescue_log", watched_rescue)
+    assert commit(archive, image(number=3)).status == "Success"  # for which nobody needs the log
+    assert moved == []
+    for each in told[1:]:
+        assert delete.delete(archive, Level.INSTANCE, each.instance) is not None
     assert moved == ["moved"]
     archive.close()
 
@@ -97,21 +106,26 @@ def test_nothing_is_acknowledged_while_the_log_cannot_be_moved(
     def stuck() -> None:
         raise OSError(16, "in use")
 
+    told = [commit(archive, image(number=number)) for number in range(4)]
     monkeypatch.setattr(sqlite, "_fdatasync", broken)
     with pytest.raises(CommitUncertain):
-        store(archive, image(), ORIGIN)
+        delete.delete(archive, Level.INSTANCE, told[0].instance)
     monkeypatch.setattr(sqlite, "_fdatasync", lambda fd: None)
-    monkeypatch.setattr(archive.index, "_rescue_log", stuck)
-    for number in range(3):
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.index, "_rescue_log", stuck)
+        for each in told[1:]:
+            with pytest.raises(CommitUncertain):
+                delete.delete(archive, Level.INSTANCE, each.instance)
         with pytest.raises(CommitUncertain):
-            store(archive, image(number=number), ORIGIN)
+            archive.intake.empty()
+    archive.intake.empty()
     archive.close()
 
 
 def test_the_log_of_a_reopened_archive_is_a_new_file(folder: Path) -> None:
     for number in range(3):
         archive = open_archive(folder)
-        store(archive, image(number=number), ORIGIN)
+        commit(archive, image(number=number))
         assert os.stat(f"{folder}/storage/ithil.db-wal").st_size >= sqlite.LOG_SIZE
         archive.close()
     archive = open_archive(folder)
@@ -125,7 +139,7 @@ def test_a_log_that_was_lengthened_before_the_first_write_loses_nothing(folder: 
     archive.index.prepare_to_write()
     log = folder / "storage" / "ithil.db-wal"
     assert log.stat().st_size >= sqlite.LOG_SIZE
-    stored = store(archive, image(), ORIGIN)
+    stored = commit(archive, image())
     copy = folder / "after-a-crash"  # the database and its log as they are on the disk in this moment
     copy.mkdir()
     for name in ("ithil.db", "ithil.db-wal"):

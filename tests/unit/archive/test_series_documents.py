@@ -11,9 +11,9 @@ from typing import Any
 import pydicom
 import pytest
 from tests.unit.archive.documents import ROOT, content, document, kept, numbers, series_row
-from tests.unit.archive.places import ORIGIN, Place, image, put, put_all
+from tests.unit.archive.places import Place, image, put, put_all
 
-from ithil.archive import delete, ingest, link_roots, resources, series_documents
+from ithil.archive import delete, link_roots, resources, series_documents
 from ithil.archive.archive import Archive
 from ithil.archive.errors import FileMissing
 from ithil.archive.gzip_pieces import Piece
@@ -287,7 +287,7 @@ def test_a_sweep_stops_in_time_and_goes_on_later(archive: Archive) -> None:
 
 def test_a_read_only_archive_shows_what_it_holds(place: Place) -> None:
     archive = place.open()
-    series = ingest.store(archive, image(), ORIGIN).series
+    series = put(archive, image()).series
     reading = place.open(read_only=True)
     assert len(numbers(reading, series)) == 1
     assert not keep_up(reading, Watch(), "me", 10)

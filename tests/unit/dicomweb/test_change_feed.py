@@ -97,6 +97,7 @@ def test_who_polls_gets_a_kept_answer_until_something_happens(
     client: Client, ct: bytes, mr: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(client, ct)
+    assert len(entries(client)) == 1  # the first who looks has it added
     asked: list[int] = []
     page = change_feed.page
 
@@ -132,8 +133,9 @@ def test_what_comes_again_after_a_deletion_is_current(client: Client, ct: bytes)
 
 def test_a_replaced_instance_is_an_update(make_client: MakeClient, ct: bytes) -> None:
     client = make_client(overwrite_instances="Always")
-    for _ in range(3):
+    for count in (1, 2, 3):
         store(client, ct)
+        assert len(told(client)) == count
     assert told(client) == [("create", "replaced"), ("update", "replaced"), ("update", "current")]
     client.delete(f"/instances/{CT_INSTANCE}")
     assert told(client) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,6 +84,8 @@ def check_clean(content: bytes, made: bytes, version: str) -> None:
         bytes(e.value) for e, _ in walk(parsed(made)) if e.tag not in PIXELS and e.items is None
     )
     head = made[: made.index(rest.partition(b"\n")[0])]
+    # New identifiers are long random numbers, in which a short one may well be.
+    rest, head = (re.sub(rb"2\.25\.\d+", b"", part) for part in (rest, head))
     for value in forbidden:
         if value not in everything_else:
             assert value not in rest

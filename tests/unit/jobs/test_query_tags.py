@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from tests.unit.archive.conftest import on_postgresql  # noqa: F401
@@ -12,11 +13,10 @@ from tests.unit.archive.places import OnPostgresql, Place, put
 from tests.unit.jobs.conftest import StartEngine, eventually, until
 from tests.unit.jobs.query_tags import AGE, aged, declared, fails_at, ids, values
 
-from ithil.archive import archive as archive_module
 from ithil.archive import query_tags
 from ithil.archive.archive import Archive
-from ithil.archive.index.ingest import NewInstance
 from ithil.archive.index.statement import Session
+from ithil.archive.intake import Intake, Prepared
 from ithil.archive.matching import Equal
 from ithil.error_codes import CodedError
 from ithil.jobs import queue
@@ -66,15 +66,15 @@ def test_an_instance_on_its_way_at_the_declaration(
     """Its transaction has found nothing declared, and is committed when the job has begun."""
     archive, other = on_postgresql.open(), on_postgresql.open()
     added, go_on = threading.Event(), threading.Event()
-    add_all = archive_module._add_all
+    add_all = Intake._add_all
 
-    def add_slowly(session: Session, news: Sequence[NewInstance]) -> list[bool]:
-        result = add_all(session, news)
+    def add_slowly(intake: Intake, session: Session, batch: Sequence[Prepared]) -> Any:
+        result = add_all(intake, session, batch)
         added.set()
         assert go_on.wait(30)
         return result
 
-    monkeypatch.setattr(archive_module, "_add_all", add_slowly)
+    monkeypatch.setattr(Intake, "_add_all", add_slowly)
     writer = threading.Thread(target=lambda: put(other, aged(0)))
     writer.start()
     try:

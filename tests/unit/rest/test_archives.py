@@ -217,7 +217,9 @@ def test_a_read_only_archive_gives_archives_but_makes_no_jobs(
     make_client: MakeClient, ct: bytes, tmp_path: Any
 ) -> None:
     folder = tmp_path / "both"
-    make_client(storage_directory=folder).post("/instances", content=ct)
+    filling = make_client(storage_directory=folder)
+    filling.post("/instances", content=ct)
+    assert len(ids(filling, "instances")) == 1
     client = make_client(storage_directory=folder, read_only=True)
     assert entries(client.get(f"/studies/{CT_STUDY}/archive")).namelist() == [CT_NAME]
     assert entries(client.post(f"/studies/{CT_STUDY}/media")).namelist() == ["IMAGES/IM0", "DICOMDIR"]

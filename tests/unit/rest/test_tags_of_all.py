@@ -115,6 +115,7 @@ def test_more_instances_than_are_asked_for_at_a_time(client: Client) -> None:
 def test_an_instance_that_cannot_be_read(make_client: MakeClient, ct: bytes, tmp_path: Path) -> None:
     client = make_client(maximum_storage_cache_size=0)
     client.post("/instances", content=ct)
+    assert len(client.get("/instances").json()) == 1  # its file is there, since somebody has looked
     for path in tmp_path.rglob("*-*-*-*-*"):
         if path.is_file():
             path.unlink()

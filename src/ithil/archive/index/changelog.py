@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from ithil.archive.index import many_rows
 from ithil.archive.index import tables as t
 from ithil.archive.index.statement import Session, Statement
 from ithil.archive.model import Change, Changes
@@ -86,22 +87,23 @@ def record(session: Session, entries: Sequence[Entry], date: str) -> None:
         return
     if session.dialect == "postgresql":
         session.run(_LOCK)
-    session.run_many(
-        _INSERT,
-        [
-            {
-                "kind": entry.kind,
-                "level": int(entry.level),
-                "resource": entry.resource,
-                "public_id": entry.public_id,
-                "date": date,
-                "uids": entry.uids,
-                "replaces": entry.replaces,
-                "gone": date if entry.kind == DELETED else None,
-            }
-            for entry in entries
-        ],
-    )
+    rows = [
+        (
+            entry.kind,
+            int(entry.level),
+            entry.resource,
+            entry.public_id,
+            date,
+            entry.uids,
+            entry.replaces,
+            date if entry.kind == DELETED else None,
+        )
+        for entry in entries
+    ]
+    if session.dialect == "sqlite":
+        many_rows.insert(session, t.changes.name, _COLUMNS, rows)
+    else:
+        session.run_many(_INSERT, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
 
 
 def _page(kinds: Sequence[str] | None, *, backwards: bool) -> Statement:

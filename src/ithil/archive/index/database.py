@@ -66,9 +66,13 @@ class Database(ABC):
         self._closed = False
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A session for reading. Raises IndexUnavailable."""
-        self._catch_up()
+    def read(self, *, behind: bool = False) -> Iterator[Session]:
+        """A session for reading, which with `behind` need not see all that was acknowledged.
+
+        Raises IndexUnavailable.
+        """
+        if not behind:
+            self._catch_up()
         connection = self._idle_connection() or self._guarded(self.connect)
         healthy = False
         try:

@@ -8,15 +8,16 @@ each other instead of dying in a deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from ithil.archive.index import query_tags
+from ithil.archive.index import many_rows, query_tags
 from ithil.archive.index import tables as t
 from ithil.archive.index.changelog import Entry, record
 from ithil.archive.index.database import Retry
@@ -43,6 +44,7 @@ class NewInstance:
     stable_at: float
     query_values: tuple[query_tags.Value, ...] = ()  # what it has in declared query tags
     query_version: str | None = None  # of the declarations that were gone by
+    is_late: bool = False  # it was held up, so that what is stored may have come after it, and then stays
 
 
 class DeclarationsChanged(Exception):
@@ -68,6 +70,8 @@ class _Growth:
 _Ids = tuple[int, int, int]  # the internal ids of an instance's patient, study and series
 
 
+_RECEPTION_DATE = "2"  # the number of that metadata
+
 REPAIR = "Repair"
 """The overwrite mode for an instance whose stored file is lost: the new file takes its place."""
 
@@ -87,7 +91,7 @@ class Batch:
         self._growth: tuple[dict[int, _Growth], ...] = ({}, {}, {})
         self._entries: list[Entry] = []
         self._created: list[Entry] = []  # parents made for the instance at hand
-        self._expecting: dict[int, str] = {}
+        self._expecting: dict[int, tuple[str, int]] = {}  # the public id, and a place in the log
         self._date = ""
         self._query_versions: set[str | None] = set()
 
@@ -101,7 +105,7 @@ class Batch:
             stored = self._session.one(_STORED, {"public_id": new.public_ids[Level.INSTANCE]})
             if stored is None:
                 raise Retry  # deleted by another process in this moment
-            instance, uuid, md5 = stored
+            instance, uuid, md5, metadata = stored
             if uuid == row["file_uuid"]:
                 return True  # an earlier try was committed although its answer got lost
             if new.overwrite == REPAIR and md5 and md5 == row["file_md5"]:
@@ -109,11 +113,34 @@ class Batch:
                 return True
             if new.overwrite == "Never" or (new.overwrite == "IfChanged" and md5 and md5 == row["file_md5"]):
                 return False
+            if new.is_late and orjson.loads(metadata).get(_RECEPTION_DATE, "") > new.date:
+                return False
             replaces = self._replace(instance, new, ids)
             added = self._session.one(_INSERT[Level.INSTANCE], row)
             if added is None:
                 raise Retry
-        instance = added[0]
+        self._added(new, ids, added[0], replaces)
+        return True
+
+    def add_all(self, news: Sequence[NewInstance]) -> list[bool]:
+        """The same for several instances, with few statements where the database has few writers."""
+        first = None
+        public_ids = {new.public_ids[Level.INSTANCE] for new in news}
+        if self._session.dialect == "sqlite" and 1 < len(news) == len(public_ids):
+            first = many_rows.free_ids(self._session, list(public_ids))
+        if first is None:
+            return [self.add(new) for new in news]
+        parents, rows = [], []
+        for instance, new in enumerate(news, first):
+            parents.append(self._parents(new))
+            rows.append((instance, parents[-1][Level.SERIES], *map(new.instance.__getitem__, _OF_INSTANCE)))
+            # The log names new parents behind the instance that they came with.
+            self._added(new, parents[-1], instance, None)
+        many_rows.insert(self._session, "instances", ("id", "series", *_OF_INSTANCE), rows)
+        return [True] * len(news)
+
+    def _added(self, new: NewInstance, ids: _Ids, instance: int, replaces: bool | None) -> None:
+        """Remember what the instance with that internal id adds to its parents and to the change log."""
         if new.query_values:
             query_tags.put(self._session, new.query_values, (*ids, instance), new.arrived_at)
         self._query_versions.add(new.query_version)
@@ -125,9 +152,9 @@ class Batch:
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             self._grow(level, ids[level], new, 1)
         if new.expects:
-            self._expecting[ids[Level.SERIES]] = new.public_ids[Level.SERIES]
+            place = len(self._entries)
+            self._expecting[ids[Level.SERIES]] = (new.public_ids[Level.SERIES], place)
         self._date = new.date
-        return True
 
     def finish(self) -> None:
         """Write the counters of the parents and the change log; nothing may follow in the transaction."""
@@ -139,9 +166,12 @@ class Batch:
                     raise Retry  # the parent was deleted by another process
                 if level == Level.PATIENT and self._query_versions - {row[0]}:
                     raise DeclarationsChanged
-        for resource, public_id in self._expecting.items():
+        # From the last one on, since each moves those behind it.
+        expecting = sorted(self._expecting.items(), key=lambda each: each[1][1], reverse=True)
+        for resource, (public_id, place) in expecting:
             if self._session.one(_COMPLETE, {"series": resource}) is not None:
-                self._entries.append(Entry("CompletedSeries", Level.SERIES, resource, public_id))
+                entry = Entry("CompletedSeries", Level.SERIES, resource, public_id)
+                self._entries.insert(place, entry)  # behind the instance that completes it
         record(self._session, self._entries, self._date)
 
     def _parents(self, new: NewInstance) -> _Ids:
@@ -288,10 +318,11 @@ _FIND_SERIES = Statement(
     .where(t.series.c.public_id == sa.bindparam("public_id"))
 )
 _STORED = Statement(
-    sa.select(t.instances.c.id, t.instances.c.file_uuid, t.instances.c.file_md5).where(
-        t.instances.c.public_id == sa.bindparam("public_id")
-    )
+    sa.select(
+        t.instances.c.id, t.instances.c.file_uuid, t.instances.c.file_md5, t.instances.c.metadata
+    ).where(t.instances.c.public_id == sa.bindparam("public_id"))
 )
+_OF_INSTANCE = tuple(name for name in COLUMNS[Level.INSTANCE] if name != "series")
 _FILE = tuple(name for name in COLUMNS[Level.INSTANCE] if name.startswith("file_"))
 _SIZES = Statement(
     sa.select(t.instances.c.file_stored_size, t.instances.c.file_size).where(

@@ -34,13 +34,14 @@ jobs = sa.Table(
 )
 
 # How far the transactions have got that move what processes have accepted into the index: see archive/intake.py.
-# All records of that segment with a number below `done` are where they belong.
+# All records of that segment with a number below `done` are where they belong, but for those in `pending`.
 journals = sa.Table(
     "journals",
     schema,
     sa.Column("segment", sa.Text, primary_key=True),
     sa.Column("generation", sa.BigInteger, nullable=False),
     sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("pending", sa.Text, nullable=False),  # JSON
 )
 
 # Files that jobs made for their clients, such as an archive; they lie in the storage area.

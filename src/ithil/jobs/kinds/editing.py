@@ -233,7 +233,7 @@ class _Work:
             else:
                 for piece in self._pieces(original):
                     incoming.write(piece)
-            return incoming.commit()
+            return incoming.accept()
         finally:
             incoming.discard()
 

@@ -13,5 +13,6 @@ def upgrade() -> None:
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("pending", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("segment", name=op.f("pk_journals")),
     )
