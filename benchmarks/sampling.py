@@ -61,20 +61,21 @@ class Sampler(threading.Thread):
 
     def report(self) -> str:
         """The tables of what was seen since the last reset."""
+        cpu, wall = Counter(dict(self.cpu)), Counter(dict(self.wall))  # as they are now: sampling goes on
         elapsed = time.perf_counter() - self.began
         used = time.process_time() - self.began_cpu
         head = (
             f"{elapsed:.1f} s, {used:.1f} s of CPU in the process, {self.samples} samples;"
-            f" {sum(self.cpu.values()) / 1e9:.1f} s of CPU charged to a stack"
+            f" {sum(cpu.values()) / 1e9:.1f} s of CPU charged to a stack"
         )
         return "\n\n".join(
             [
                 head,
-                _table("CPU by function and what it calls", _inclusive(self.cpu), self.cpu.total()),
-                _table("CPU by line", _leaves(self.cpu), self.cpu.total()),
+                _table("CPU by function and what it calls", _inclusive(cpu), cpu.total()),
+                _table("CPU by line", _leaves(cpu), cpu.total()),
                 _table(
                     "Where threads stood, waiting included (100% is one thread)",
-                    _leaves(self.wall),
+                    _leaves(wall),
                     self.samples,
                 ),
             ]
@@ -84,7 +85,7 @@ class Sampler(threading.Thread):
         """The CPU samples in the format that flame graph tools read, in microseconds."""
         lines = [
             f"{';'.join(f'{function} ({file})' for file, function, _ in stack)} {nanoseconds // 1000}"
-            for stack, nanoseconds in self.cpu.items()
+            for stack, nanoseconds in dict(self.cpu).items()
             if nanoseconds >= 1000
         ]
         return "\n".join(sorted(lines)) + "\n"
