@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ithil.archive.claims import Claims
 from ithil.archive.errors import ArchiveError, CommitUncertain, FileCorrupted, FileMissing, IndexBusy
 from ithil.archive.group_commit import GroupCommit
 from ithil.archive.index import journals
@@ -97,9 +98,7 @@ class Intake:
         self._storage = storage
         self._commits: GroupCommit[Prepared, bool] = GroupCommit(self._commit)
         index.backlog = self._commits
-        self._claims = threading.Condition()
-        self._claimed: set[str] = set()  # new instances that are on their way into the index
-        self._noting: set[str] = set()  # those of them that are not in the journal yet
+        self._claims = Claims()
         self._lock = threading.Lock()
         self._emptying = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -154,28 +153,28 @@ class Intake:
         """
         if self._commits.failure is not None:
             return self.store_all(prepared)
-        new: dict[str, Prepared] = {}
+        claimed: dict[str, Prepared] = {}
         others: list[Prepared] = []
         outcomes: dict[Prepared, bool | BaseException] = {}
-        for each in prepared:
+        # In one order everywhere, or two who bring the same could wait for each other.
+        for each in sorted(prepared, key=lambda each: each.public_id):
             try:
-                if each.public_id not in new and self._claim(each):
-                    new[each.public_id] = each
+                if each.public_id not in claimed and self._claim(each):
+                    claimed[each.public_id] = each
                 else:
                     others.append(each)
             except Exception as error:
                 outcomes[each] = self._settled(each, error)
-                self._let_go(each)
-        for each, failure in zip(new.values(), self._note(list(new.values())), strict=True):
+                self._claims.let_go(each.public_id)
+        new = [each for each in prepared if claimed.get(each.public_id) is each]
+        for each, failure in zip(new, self._note(new), strict=True):
             if failure is None:
                 self._commits.post(each, partial(self._told, each))
-                with self._claims:
-                    self._noting.discard(each.public_id)
-                    self._claims.notify_all()
+                self._claims.keep(each.public_id)
                 outcomes[each] = True
             else:
                 outcomes[each] = self._settled(each, failure)
-                self._let_go(each)
+                self._claims.let_go(each.public_id)
         outcomes |= zip(others, self.store_all(others), strict=True)
         self._call_thread()
         return [outcomes[each] for each in prepared]
@@ -188,24 +187,13 @@ class Intake:
         mode = prepared.new.overwrite
         if mode == "Always":
             return True
-        with self._claims:
-            while prepared.public_id in self._noting:  # it may yet be refused to whoever was faster
-                self._claims.wait()
-            if mode != "Never" or prepared.public_id in self._claimed:
-                return False
-            self._claimed.add(prepared.public_id)
-            self._noting.add(prepared.public_id)
+        if mode != "Never" or not self._claims.take(prepared.public_id):
+            return False
         with self._index.read(behind=True) as session:
             if file_of(session, prepared.public_id) is None:
                 return True
-        self._let_go(prepared)
+        self._claims.let_go(prepared.public_id)
         return False
-
-    def _let_go(self, prepared: Prepared) -> None:
-        with self._claims:
-            self._claimed.discard(prepared.public_id)
-            self._noting.discard(prepared.public_id)
-            self._claims.notify_all()
 
     def _note(self, prepared: Sequence[Prepared]) -> list[Exception | None]:
         """Write small files, and have records of instances on the disk; for each None, or why there is none.
@@ -313,7 +301,7 @@ class Intake:
             raise
         except Exception as error:
             self._set_aside(prepared, error)
-        self._let_go(prepared)
+        self._claims.let_go(prepared.public_id)
         self._settle(prepared.place)
 
     def _settle(self, place: Place | None, *, refused: bool = False) -> None:

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def open_archive(settings: Settings, runtime: Runtime | None = None) -> Archive:
-    """`Archive.open`, with all that was accepted in its place. Raises the same and, for that, StorageFull."""
+    """`Archive.open`, with all that was accepted in its place, if there is room for it. Raises the same."""
     archive = Archive.open(settings, runtime)
     try:
         _warn_read_only(archive)

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.unit.archive.places import OnPostgresql, Place, image, put
+from tests.unit.archive.places import ORIGIN, OnPostgresql, Place, image, put
 from tests.unit.archive.recount import assert_sound
 
 from ithil.archive import changes, resources
 from ithil.archive.archive import Archive
 from ithil.archive.delete import delete
+from ithil.archive.ingest import Incoming
+from ithil.archive.ingest_batch import commit_all
 from ithil.archive.model import StoreStatus
 from ithil.dicom.level import Level
 
@@ -134,3 +136,22 @@ def test_a_deleter_meets_those_who_store(place: Place) -> None:
     assert {one.status for one in after} == {StoreStatus.SUCCESS}
     assert {one.instance for one in after} <= set(resources.list_ids(archives[0], Level.INSTANCE))
     assert_sound(archives[0])
+
+
+def test_two_who_bring_the_same_in_another_order(place: Place) -> None:
+    """Each claims some of them first, and neither may wait for the other for ever."""
+    archive = place.open()
+    contents = [image(0, 0, number) for number in range(12)]
+
+    def store(thread: int) -> list[str]:
+        order = contents if thread % 2 else contents[::-1]
+        incomings = [Incoming(archive, ORIGIN) for _ in order]
+        for incoming, content in zip(incomings, order, strict=True):
+            incoming.write(content)
+        return [str(getattr(each, "status", each)) for each in commit_all(archive, incomings)]
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(store, thread) for thread in range(8)]
+        answers = [status for future in futures for status in future.result(60)]
+    assert sorted(answers) == ["AlreadyStored"] * 84 + ["Success"] * 12
+    assert_sound(archive)
