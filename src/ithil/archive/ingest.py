@@ -153,8 +153,7 @@ class Incoming:
         """The same without a wait for the index: the instance is safe, and is added with others before anybody
         looks.
         """
-        intake = self._archive.intake
-        return self._commit(intake.accept if intake.defers else intake.store)
+        return self._commit(self._archive.intake.accept)
 
     def prepare(self) -> StoreResult | Prepared:
         """Do all that comes before the commit, for `ingest_batch`; nothing is durable yet.

@@ -28,8 +28,7 @@ def commit_all(archive: Archive, incomings: Sequence[Incoming]) -> list[Outcome]
         _sync_files(archive, incomings, outcomes)
         places = [place for place, each in enumerate(outcomes) if isinstance(each, Prepared)]
         prepared = [incomings[place].hand_over() for place in places]
-        store_all = archive.intake.accept_all if archive.intake.defers else archive.intake.store_all
-        for place, each, added in zip(places, prepared, store_all(prepared), strict=True):
+        for place, each, added in zip(places, prepared, archive.intake.accept_all(prepared), strict=True):
             outcomes[place] = added if isinstance(added, BaseException) else result_of(each, added)
         return [each for each in outcomes if not isinstance(each, Prepared)]
 

@@ -1,11 +1,11 @@
 """From an instance that is whole and scanned to one that is in the index, by way of the journal.
 
-With SQLite, an instance is safe as soon as a record of it is in the journal of its process: for a small one the
-record has its bytes, for a larger one it names the file, which is on the disk already. That takes one short wait
-for the disk. Making small files and adding rows can then be done for several instances at a time, in transactions
-that wait for nothing: either by the thread that brings an instance and has to know what became of it (`store`), or
-a moment later (`accept`), by a thread of the intake or by the first that wants to see what was accepted, since
-every session of this process waits for that (`Database.backlog`).
+With SQLite, an instance is safe as soon as a record of it is in the journal of its process: for a small one, whose
+file is written and not waited for, the record has its bytes; for a larger one it names the file, which is on the disk
+already. That takes one short wait for the disk. Rows can then be added for several instances at a time, in
+transactions that wait for nothing: either by the thread that brings an instance (`store`), or a moment later
+(`accept`), by a thread of the intake or by the first that wants to see what was accepted, since every session of this
+process waits for that (`Database.backlog`).
 
 A sweep (`empty`) makes rows and files of the last second durable together, with one call each, and only then is the
 journal written anew. The transactions write down how far in the journal they are, so whoever opens the archive
@@ -87,12 +87,13 @@ class Intake:
     def __init__(
         self, index: Database, storage: LocalStorage, journal: Journal | None, *, defers: bool
     ) -> None:
-        """Without `defers`, `accept` must not be called."""
+        """Without `defers`, others must see what this process acknowledges, so `accept` is the same as `store`."""
         self.were_known = False
         """Whether the last instance was stored already, as a guess at the next; a wrong guess costs only time."""
         self.lost_writes = False
         """Whether the disk has once failed to write files that were not waited for."""
         self.defers = defers and journal is not None
+        """Whether rows are added after the acknowledgement."""
         self.journal = journal
         self._index = index
         self._storage = storage
@@ -148,10 +149,10 @@ class Intake:
         return outcome
 
     def accept_all(self, prepared: Sequence[Prepared]) -> list[bool | BaseException]:
-        """The same as `store_all`, without its wait: what is new is safe, and in the index before the next session
-        of this process begins.
+        """The same as `store_all`, without its wait where that can be: what is new is safe, and in the index before
+        the next session of this process begins.
         """
-        if self._commits.failure is not None:
+        if not self.defers or self._commits.failure is not None:
             return self.store_all(prepared)
         claimed: dict[str, Prepared] = {}
         others: list[Prepared] = []

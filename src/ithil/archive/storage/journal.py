@@ -203,7 +203,8 @@ class Journal:
                 self._spare = segment
                 return
         remove(segment)
-        self._gone.append(segment.name)
+        with self._lock:
+            self._gone.append(segment.name)
 
     def gone(self) -> list[str]:
         """The names of segments that are no more and not forgotten."""
@@ -231,7 +232,8 @@ class Journal:
                     os.close(segment.fd)
                 else:
                     remove(segment)
-                    self._gone.append(segment.name)
+                    with self._lock:
+                        self._gone.append(segment.name)
 
     def _current(self) -> Segment:
         if self._closed:
