@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.descriptors import open_below
 from tests.unit.archive.places import abandon
 
 from ithil.archive.errors import StorageFull, StorageUnavailable
@@ -368,7 +369,7 @@ def test_a_full_disk_has_no_new_segment(folder: Path, monkeypatch: pytest.Monkey
         raise OSError(errno.ENOSPC, "full")
 
     made = Journal(folder, durable=True)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_below(folder)
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", full)
         with pytest.raises(StorageFull):
@@ -376,7 +377,7 @@ def test_a_full_disk_has_no_new_segment(folder: Path, monkeypatch: pytest.Monkey
         with pytest.raises(StorageFull):
             made.append(b"head")
     assert names(folder) == []
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert open_below(folder) == descriptors
     write(made, b"head")
     assert len(names(folder)) == 1
     abandon(made)
@@ -462,11 +463,11 @@ def test_the_end_leaves_only_what_has_records(journal: Journal) -> None:
     (segment,) = journal.turn()
     second = write(journal, b"second")
     journal.free(segment)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_below(journal.folder)
     journal.close()
     assert journal.gone() == [first.segment.name]
     assert names(journal.folder) == [second.segment.name]
-    assert len(os.listdir("/proc/self/fd")) == descriptors - 2
+    assert open_below(journal.folder) == descriptors - 2
     (left,) = abandoned(journal.folder)
     assert found(left) == [(0, b"second", b"")]
     segments_module.remove(left)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.descriptors import open_below
 from tests.unit.archive.places import Place, image, put
 from tests.unit.archive.test_attachments import KIND, attach, found, ids_of
 
@@ -61,20 +62,15 @@ def test_who_has_begun_to_read_a_file_reads_it_to_its_end(sqlite: Place, compres
         next(retrieve.pieces(archive, file))
 
 
-def open_files() -> int:
-    """How many file descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))
-
-
 def test_a_reader_who_leaves_closes_the_file(sqlite: Place) -> None:
     archive = sqlite.open()
     _, file = large(archive)
-    before = open_files()
+    before = open_below(sqlite.folder)
     pieces = retrieve.pieces(archive, file)
     next(pieces)
-    assert open_files() == before + 1
+    assert open_below(sqlite.folder) == before + 1
     pieces.close()  # type: ignore[attr-defined]
-    assert open_files() == before
+    assert open_below(sqlite.folder) == before
 
 
 def test_a_part_of_a_compressed_file_takes_little_memory(sqlite: Place) -> None:
