@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
+from functools import partial
 
 import uvicorn
 
@@ -46,6 +47,7 @@ from ithil.services.association import ServiceAssociation
 from ithil.services.job_kinds import every_kind
 from ithil.services.presentation import Presentation
 from ithil.services.routing import Router
+from ithil.services.store import finish_all
 from ithil.services.tls import server_context
 from ithil.settings import Settings, SettingsError
 from ithil.settings.runtime import Runtime
@@ -222,6 +224,8 @@ def serve(
                 sockets.dicom,
                 _acceptor_config(settings),
                 lambda: ServiceAssociation(archive, presentation),
+                # To wait for transactions, each association has to have a thread.
+                partial(finish_all, archive) if archive.intake.defers else None,
             )
             acceptor.start()
             log.warning("DICOM on port %d", sockets.dicom[0].getsockname()[1])

@@ -2,6 +2,7 @@
 
 Read in this order: `pdu` and `pdu_items` (what goes over the wire), `messages` (command sets), `states` (what
 may happen when), `reader` and `association` (bytes in, events out, no I/O), `transport` (a socket joined to
-that), and the two drivers: `acceptor`, whose associations live in `conversation` and call a `handler`, and
-`requestor`. `negotiation` answers association requests by a policy.
+that), and the two drivers: `acceptor` and `requestor`. What the acceptor lets in, `associations` gives a thread, in
+which it lives as a `conversation` that calls a `handler`, or a place in the `store_loop`. `negotiation` answers
+association requests by a policy.
 """

@@ -5,7 +5,8 @@ One thread listens and keeps the lobby. A stranger costs a socket and a small ob
 A-ASSOCIATE-RQ has arrived; silence is cut off by the ARTIM time (PS3.8 9.1.5). Only then does an association
 get a thread, if the limits allow, and otherwise a polite A-ASSOCIATE-RJ (transient, local limit exceeded). So
 a thousand connections that say nothing cost no threads. When the lobby is full, a newcomer takes the place of
-the oldest stranger of the address that crowds it most, so that a silent crowd pushes out only itself.
+the oldest stranger of the address that crowds it most, so that a silent crowd pushes out only itself. What becomes of
+those who are let in is in `associations.py`.
 
 With TLS the handshake is done in the lobby too, piece by piece as the stranger's bytes arrive, so that one who
 stops in its midst costs no more than any other.
@@ -23,14 +24,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ithil.network.association import Association, Limits
+from ithil.network.associations import Associations
 from ithil.network.conversation import Conversation
 from ithil.network.events import AssociateRequested, Event
-from ithil.network.handler import AssociationHandler, Peer
+from ithil.network.handler import AssociationHandler, FinishAll, Peer
 from ithil.network.pdu import AssociateReject
 from ithil.network.receiving import describe_fault
+from ithil.network.store_loop import StoreLoop
 from ithil.network.transport import RECEIVE_BUFFER, Transport
 
 logger = logging.getLogger(__name__)
@@ -84,15 +88,22 @@ class Acceptor:
         listeners: Sequence[socket.socket],
         config: AcceptorConfig,
         new_handler: Callable[[], AssociationHandler],
+        finish_all: FinishAll | None = None,
     ) -> None:
+        """With `finish_all`, associations that store small instances share a thread, if there is no TLS."""
         self._config = config
         self._new_handler = new_handler
         self._listeners = list(listeners)
         self._lobby: dict[socket.socket, _Stranger] = {}
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()
-        self._running: dict[threading.Thread, Conversation | None] = {}  # None until it can be told to stop
-        self._per_host: Counter[str] = Counter()
+        store_loop = None
+        if finish_all is not None and config.tls is None:
+            store_loop = StoreLoop(finish_all, timeout=config.timeout)
+        self._associations = Associations(
+            most=config.max_associations,
+            most_per_host=config.max_associations_per_host,
+            store_loop=store_loop,
+        )
         self._stopping = False
         self._paused_until = 0.0
         self._accept_fails = False
@@ -107,8 +118,7 @@ class Acceptor:
     @property
     def active(self) -> int:
         """How many associations are being served."""
-        with self._lock:
-            return len(self._running)
+        return len(self._associations)
 
     def start(self) -> None:
         """Begin to serve; returns at once. From now on the sockets belong to the acceptor."""
@@ -116,6 +126,7 @@ class Acceptor:
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         for listener in self._listeners:
             self._selector.register(listener, selectors.EVENT_READ, listener)
+        self._associations.start()
         self._thread.start()
 
     def stop(self, deadline: float = 10) -> bool:
@@ -130,22 +141,9 @@ class Acceptor:
             self._wake_sender.send(b"\0")
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline))
-        with self._lock:
-            running = dict(self._running)
-        for conversation in running.values():
-            if conversation is not None:
-                conversation.stop()
-        for thread in running:
-            thread.join(max(0.0, end - time.monotonic()))
-        with self._lock:
-            late = dict(self._running)
-        for conversation in late.values():
-            if conversation is not None:
-                conversation.cut()
-        for thread in late:
-            thread.join(1)
+        in_time = self._associations.stop(end)
         self._wake_sender.close()
-        return not late
+        return in_time
 
     def _listen(self) -> None:
         try:
@@ -300,69 +298,35 @@ class Acceptor:
             stranger.sock.close()
 
     def _admit(self, stranger: _Stranger, events: list[Event]) -> bool:
-        """Give the association a thread, unless a limit is reached."""
-        host = stranger.peer.ip
-        config = self._config
-        with self._lock:
-            if config.max_associations and len(self._running) >= config.max_associations:
-                return False
-            if config.max_associations_per_host and self._per_host[host] >= config.max_associations_per_host:
-                return False
-            thread = threading.Thread(
-                target=self._converse, args=(stranger, events), name=f"dicom-{host}", daemon=True
-            )
-            self._per_host[host] += 1
-            self._running[thread] = None
+        """Let the association begin, unless a limit is reached."""
         self._selector.unregister(stranger.sock)
-        try:
-            thread.start()
-        except RuntimeError:  # the system gives no more threads
-            logger.error("cannot start a thread for an association")
-            self._forget(thread, host)
+        if not self._associations.admit(stranger.peer.ip, partial(self._begin, stranger, events)):
             self._selector.register(stranger.sock, selectors.EVENT_READ, stranger)
             return False
         del self._lobby[stranger.sock]
         return True
 
-    def _converse(self, stranger: _Stranger, events: list[Event]) -> None:
-        """The body of an association's thread."""
-        try:
-            conversation = self._begin(stranger, events)
-            with self._lock:
-                self._running[threading.current_thread()] = conversation
-            if self._stopping:
-                conversation.stop()
-            conversation.run()
-        except Exception as error:
-            logger.error("an association could not be served: %s", describe_fault(error))
-            stranger.sock.close()
-        finally:
-            self._forget(threading.current_thread(), stranger.peer.ip)
-
     def _begin(self, stranger: _Stranger, events: list[Event]) -> Conversation:
         config = self._config
-        transport = Transport(
-            stranger.sock,
-            stranger.association,
-            timeout=config.timeout,
-            buffer_size=config.receive_buffer,
-            events=events,
-        )
-        return Conversation(
-            transport,
-            self._new_handler(),
-            stranger.peer,
-            max_pdu_length=config.max_pdu_length,
-            timeout=config.timeout,
-            linger=config.linger,
-        )
-
-    def _forget(self, thread: threading.Thread, host: str) -> None:
-        with self._lock:
-            self._running.pop(thread, None)
-            self._per_host[host] -= 1
-            if self._per_host[host] <= 0:
-                del self._per_host[host]
+        try:
+            transport = Transport(
+                stranger.sock,
+                stranger.association,
+                timeout=config.timeout,
+                buffer_size=config.receive_buffer,
+                events=events,
+            )
+            return Conversation(
+                transport,
+                self._new_handler(),
+                stranger.peer,
+                max_pdu_length=config.max_pdu_length,
+                timeout=config.timeout,
+                linger=config.linger,
+            )
+        except BaseException:
+            stranger.sock.close()
+            raise
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:

@@ -1,7 +1,8 @@
-"""The life of one accepted association, in one thread: negotiate, serve message after message, end well.
+"""The life of one accepted association: negotiate, serve message after message, end well.
 
-An instance that is stored never changes threads between the socket and its acknowledgement, and its data set
-is never held here: each read is handed to the handler's sink as views into the receive buffer.
+`run` does all that in one thread, which waits for the peer. While nothing but small instances comes, `read` and
+`answer` do the same piece by piece and wait for nothing, so that one thread can do it for many (`store_loop.py`). A
+data set is never held here: each read is handed to the handler's sink as views into the receive buffer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from enum import Enum
 
 from ithil.network import status
 from ithil.network.association import PROVIDER, PresentationContext
@@ -21,16 +23,30 @@ from ithil.network.errors import (
 )
 from ithil.network.events import (
     AssociateRequested,
+    DataReceived,
+    MessageComplete,
     MessageStarted,
 )
 from ithil.network.handler import AssociationHandler, Outcome, Peer
 from ithil.network.messages import Command, CommandField
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from ithil.network.pdu_items import Buffer
-from ithil.network.receiving import collect, describe_fault, receive_store
+from ithil.network.receiving import StoreMessage, collect, describe_fault, receive_store
 from ithil.network.transport import Transport
 
 logger = logging.getLogger(__name__)
+
+LARGEST_SHARED = 65536
+"""Bytes of the largest data set that is received in a thread that several associations share."""
+
+
+class Step(Enum):
+    """What an association that has no thread of its own needs next."""
+
+    MORE = "more input"
+    COMPLETE = "an answer to its C-STORE, whose instance is complete"
+    OTHER = "a thread of its own"
+
 
 _KNOWN_REQUESTS = frozenset(CommandField)
 
@@ -60,6 +76,10 @@ class Conversation:
         self._busy = False
         self._stopping = False
         self._next_message_id = 0
+        self._established = False
+        self._fault: Exception | None = None
+        self._store: StoreMessage | None = None  # that began without a thread, and is not answered yet
+        self._store_size = 0  # bytes
 
     def stop(self) -> None:
         """From another thread: end at the next boundary between messages, now if the peer is silent."""
@@ -72,11 +92,17 @@ class Conversation:
         self._stopping = True
         self._transport.cut()
 
-    def run(self) -> None:
-        """Serve until the end, whatever the peer and the handler do, and leave the connection closed."""
-        outcome = Outcome.LOST
+    def run(self, hand_over: Callable[[Conversation], bool] = lambda _: False) -> bool:
+        """Serve until the end, whatever the peer and the handler do, and leave the connection closed.
+
+        After the negotiation `hand_over` may take the conversation away: then False, and nothing is closed. It
+        goes on when it is called again.
+        """
+        outcome: Outcome | None = Outcome.LOST
         try:
-            outcome = self._serve()
+            outcome = self._serve(hand_over)
+            if outcome is None:
+                return False
         except AssociationReleased:
             outcome = Outcome.RELEASED
         except AssociationAborted as error:
@@ -88,6 +114,8 @@ class Conversation:
         except Exception as error:
             outcome = Outcome.ABORTED
             logger.error("association from %s failed: %s", self._peer.ip, describe_fault(error))
+        if self._store is not None:
+            self._store.discard()
         if self._stopping and outcome is Outcome.LOST:
             outcome = Outcome.STOPPED
         self._transport.association.abort(PROVIDER)
@@ -97,16 +125,27 @@ class Conversation:
             self._handler.closed(outcome)
         except Exception as error:
             logger.error("closing a handler failed: %s", describe_fault(error))
+        return True
 
-    def _serve(self) -> Outcome:
+    def _serve(self, hand_over: Callable[[Conversation], bool]) -> Outcome | None:
         transport = self._transport
-        event = transport.next_event()
-        if not isinstance(event, AssociateRequested):
-            return Outcome.REJECTED if transport.association.is_over else Outcome.LOST
-        if not self._negotiate(event.request):
-            return Outcome.REJECTED
-        transport.flush()
-        transport.set_timeout(self._timeout)
+        if not self._established:
+            event = transport.next_event()
+            if not isinstance(event, AssociateRequested):
+                return Outcome.REJECTED if transport.association.is_over else Outcome.LOST
+            if not self._negotiate(event.request):
+                return Outcome.REJECTED
+            self._established = True
+            transport.flush()
+            transport.set_timeout(self._timeout)
+            if hand_over(self):
+                return None
+        elif self._fault is not None:
+            raise self._fault
+        else:
+            transport.flush()
+        if self._store is not None:
+            self._finish_store(self._store)
         while not self._stopping:
             message = transport.next_message_event()
             self._busy = True
@@ -114,6 +153,62 @@ class Conversation:
                 self._receive(message)
             self._busy = False
         return Outcome.STOPPED
+
+    # -- without a thread of its own, waiting for nothing (`store_loop.py`) ----------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor of the connection, to wait for what the peer sends."""
+        return self._transport.fileno()
+
+    def has_arrived(self) -> bool:
+        """Whether something was read that is not served yet."""
+        return self._transport.arrived() is not None
+
+    def read(self) -> Step:
+        """Read what has come, and receive small instances with it."""
+        self._transport.read_arrived()
+        return self._advance()
+
+    def complete_store(self) -> StoreMessage:
+        """The instance that is complete; `answer` is to follow."""
+        assert self._store is not None
+        return self._store
+
+    def answer(self, answer: tuple[int, str]) -> Step:
+        """Answer the request whose instance was complete, and go on."""
+        store, self._store = self.complete_store(), None
+        is_sent = self._transport.send_now(store.context.id, store.command.response(*answer))
+        self._busy = False
+        return self._advance() if is_sent else Step.OTHER
+
+    def end_with(self, fault: Exception) -> None:
+        """Have `run` end the association as if it had met this."""
+        self._fault = fault
+
+    def _advance(self) -> Step:
+        """Receive from what was read until something else is needed."""
+        while (event := self._transport.arrived()) is not None:
+            store = self._store
+            if store is None:
+                if not isinstance(event, MessageStarted) or self._stopping:
+                    return Step.OTHER
+                context = self._transport.association.contexts[event.context_id]
+                if not self._is_store(context, event.command):
+                    return Step.OTHER
+                self._busy = True
+                self._store = StoreMessage(self._handler.open_store, context, event.command)
+                self._store_size = 0
+            elif isinstance(event, DataReceived):
+                store.write(event.views)
+                self._store_size += sum(map(len, event.views))
+            elif not isinstance(event, MessageComplete):
+                return Step.OTHER
+            self._transport.next_event()
+            if isinstance(event, MessageComplete):
+                return Step.COMPLETE
+            if self._store_size > LARGEST_SHARED:
+                return Step.OTHER
+        return Step.OTHER if self._stopping and not self._busy else Step.MORE
 
     def _negotiate(self, request: AssociateRequest) -> bool:
         association = self._transport.association
@@ -134,9 +229,8 @@ class Conversation:
         command = message.command
         context = self._transport.association.contexts[message.context_id]
         field = command.field
-        if field == CommandField.C_STORE and command.has_data_set and context.local_scp:
-            result = receive_store(self._transport, self._handler.open_store, context, command)
-            self._transport.send_message(context.id, command.response(*result))
+        if self._is_store(context, command):
+            self._finish_store(StoreMessage(self._handler.open_store, context, command))
             return
         data_set, refusal = collect(self._transport, command)
         if command.is_response:
@@ -157,6 +251,17 @@ class Conversation:
             refusal = self._handle(context, command, data_set, responder)
         if refusal is not None and not responder.is_final:
             responder.send(command.response(refusal.status, refusal.comment))
+
+    def _is_store(self, context: PresentationContext, command: Command) -> bool:
+        return command.field == CommandField.C_STORE and command.has_data_set and context.local_scp
+
+    def _finish_store(self, store: StoreMessage) -> None:
+        """Receive what is left of an instance, and answer."""
+        self._store = None
+        self._busy = True
+        answer = receive_store(self._transport, store)
+        self._transport.send_message(store.context.id, store.command.response(*answer))
+        self._busy = False
 
     def _handle(
         self,

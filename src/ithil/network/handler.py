@@ -1,15 +1,16 @@
 """What the acceptor asks of the services above it: the protocols that they implement, and nothing else.
 
-One handler object lives as long as one association, and all its methods run in that association's thread, so
-it may keep state without locks, and blocking in it delays nobody else.
+One handler object lives as long as one association, and its methods are called one after the other, so it may keep
+state without locks. Blocking in `negotiate` and `handle` delays nobody else, since an association has a thread of its
+own then; small instances of several associations may share one (`store_loop.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from ithil.network.association import PresentationContext
 from ithil.network.messages import Command
@@ -54,6 +55,11 @@ class StoreSink(Protocol):
         """The data set will not be completed, or `write` failed: leave nothing behind. `finish` is not
         called.
         """
+
+
+FinishAll = Callable[[Sequence[Any]], Sequence[tuple[int, str] | BaseException]]
+"""The same as `StoreSink.finish` for sinks of several associations, each of which `open_store` has made: for each its
+status and comment, or what `finish` would raise."""
 
 
 class Responder(Protocol):

@@ -47,7 +47,7 @@ from ithil.network.pdu_items import (
     UserIdentity,
     UserInformation,
 )
-from ithil.network.receiving import collect, receive_store
+from ithil.network.receiving import StoreMessage, collect, receive_store
 from ithil.network.transport import Transport
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -332,7 +332,9 @@ class Requestor:
             and command.has_data_set
             and context.local_scp
         ):
-            answer = command.response(*receive_store(self._transport, on_store, context, command))
+            answer = command.response(
+                *receive_store(self._transport, StoreMessage(on_store, context, command))
+            )
         else:
             collect(self._transport, command)
             answer = command.response(status.UNRECOGNIZED_OPERATION)

@@ -1,8 +1,9 @@
 """A socket and an `Association` joined: the one place where this package reads and writes a connection.
 
 Both drivers, the acceptor's conversation and the requestor, are loops over `next_event`. It blocks the
-calling thread, which is the fastest way to receive in Python (see docs/decisions/0003-network-drivers.md),
-and reads into one buffer that is reused for the whole life of the connection.
+calling thread, which is the fastest way to receive large instances in Python (see
+docs/decisions/0003-network-drivers.md), and reads into one buffer that is reused for the whole life of the
+connection. `read_arrived`, `arrived` and `send_now` are for the thread that serves many and must not wait.
 
 Two TCP habits are dealt with here. Nagle's algorithm at the peer holds back the end of a data set until the
 command set before it is acknowledged, and our kernel delays that acknowledgement by 40 ms. `TCP_QUICKACK`,
@@ -45,6 +46,7 @@ from ithil.network.pdu_items import Buffer
 RECEIVE_BUFFER = 262144
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _MORE: int = getattr(socket, "MSG_MORE", 0)
+_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _KERNEL_TIMEOUTS = sys.platform == "linux"
 _timeval = struct.Struct("ll")
 _TLS_SLICE = 65536  # bytes that a peer has one timeout to take
@@ -71,8 +73,13 @@ class Transport:
         self._buffer = memoryview(bytearray(buffer_size))
         self._events: deque[Event] = deque(events)
         self._woken = False
+        self._unsent = b""
         tune(sock)
         self.set_timeout(timeout)
+
+    def fileno(self) -> int:
+        """The descriptor of the connection."""
+        return self._socket.fileno()
 
     def set_timeout(self, seconds: float) -> None:
         """How long one read or write may take; 0 waits for ever."""
@@ -116,6 +123,41 @@ class Transport:
             return event
         raise self._ending(self._events.popleft())
 
+    def arrived(self) -> Event | None:
+        """The next event of what was read, not taken yet; None if there is no more."""
+        return self._events[0] if self._events else None
+
+    def read_arrived(self) -> None:
+        """Read what has come, without waiting. What is to be sent because of it is left to `flush`. Raises
+        `AssociationLost` after `wake`.
+        """
+        try:
+            size = self._socket.recv_into(self._buffer, 0, _DONT_WAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        if not size and self._woken:
+            raise AssociationLost("stopped by this side")
+        self._take(size)
+
+    def send_now(self, context_id: int, command: Command) -> bool:
+        """Send a message without a data set, if that needs no waiting. False if something is left to `flush`, or the
+        association is over. Raises `AssociationLost`.
+        """
+        if self.association.is_over:
+            return False
+        (buffers,) = self.association.message_buffers(context_id, command)
+        data = b"".join(buffers)
+        try:
+            sent = self._socket.send(data, _DONT_WAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise _not_sent(error) from None
+        self._unsent = data[sent:]
+        return not self._unsent
+
     def send_message(
         self,
         context_id: int,
@@ -150,8 +192,9 @@ class Transport:
             raise
 
     def flush(self) -> None:
-        """Send what the association has queued."""
-        data = self.association.data_to_send()
+        """Send what was left unsent, and what the association has queued."""
+        data = self._unsent + self.association.data_to_send()
+        self._unsent = b""
         if data:
             self._send(data)
 
@@ -194,15 +237,17 @@ class Transport:
             size = 0
         if not size and self._woken:
             raise AssociationLost("stopped by this side")
-        association = self.association
-        self._events.extend(association.receive_data(self._buffer[:size]))
-        if not size:
-            return
-        data = association.data_to_send()
+        self._take(size)
+        data = self.association.data_to_send() if size else b""
         if data:
             with suppress(AssociationLost, AssociationTimeout):
                 self._send(data)
-        if _QUICKACK is not None and association.inside_message:
+
+    def _take(self, size: int) -> None:
+        """What the buffer holds has come; nothing means the end of the connection."""
+        association = self.association
+        self._events.extend(association.receive_data(self._buffer[:size]))
+        if _QUICKACK is not None and association.inside_message and size:
             with suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 

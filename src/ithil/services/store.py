@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from ithil.archive.archive import Archive
 from ithil.archive.errors import (
@@ -15,6 +16,7 @@ from ithil.archive.errors import (
     StorageUnavailable,
 )
 from ithil.archive.ingest import Announced, Incoming
+from ithil.archive.ingest_batch import commit_all
 from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
 from ithil.dicom.part10 import file_meta
@@ -52,7 +54,7 @@ class Reception:
         self._peer = origin.remote_ip
         self.result: StoreResult | None = None  # once it is stored
         try:
-            self._incoming = Incoming(archive, origin, announced)
+            self.incoming = Incoming(archive, origin, announced)
         except ReadOnly as error:
             raise self._refusal(error) from error
 
@@ -60,26 +62,39 @@ class Reception:
         """Take the next bytes of the data set. Raises Refusal."""
         try:
             if self._start is not None:
-                self._incoming.write_all([self._start, *views])
+                self.incoming.write_all([self._start, *views])
                 self._start = None
             else:
-                self._incoming.write_all(views)
+                self.incoming.write_all(views)
         except (DicomError, ArchiveError) as error:
             raise self._refusal(error) from error
 
     def finish(self) -> tuple[int, str]:
         """Store the instance; an instance that is there already is a success (PS3.4 B.2.3)."""
         try:
-            self.result = self._incoming.accept()
+            self.result = self.incoming.accept()
         except (DicomError, ArchiveError) as error:
             raise self._refusal(error) from error
         return status.SUCCESS, ""
 
+    def finished(self, outcome: StoreResult | BaseException) -> tuple[int, str] | BaseException:
+        """The same after the archive has stored the instance with others, or not."""
+        if isinstance(outcome, StoreResult):
+            self.result = outcome
+            return status.SUCCESS, ""
+        return self._refusal(outcome) if isinstance(outcome, DicomError | ArchiveError) else outcome
+
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._incoming.discard()
+        self.incoming.discard()
 
     def _refusal(self, error: Exception) -> Refusal:
         code = next(code for kind, code in REFUSALS if isinstance(error, kind))
         log.warning("C-STORE from %s refused with status %04XH: %s", self._peer, code, error)
         return Refusal(code, str(error)[:64])  # Error Comment is a LO (PS3.7 annex C.4)
+
+
+def finish_all(archive: Archive, receptions: Sequence[Reception]) -> list[tuple[int, str] | BaseException]:
+    """The same as `Reception.finish` for several: for each what that gives or raises."""
+    outcomes = commit_all(archive, [reception.incoming for reception in receptions])
+    return [reception.finished(outcome) for reception, outcome in zip(receptions, outcomes, strict=True)]

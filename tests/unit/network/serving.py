@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +41,9 @@ class Record:
     commands: list[Command] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
+
+shares = True
+"""Whether listeners receive small instances of all associations in one thread."""
 
 POLICY = Policy(
     accepts_abstract_syntax=lambda uid: uid != "1.2.3.4",
@@ -134,12 +137,28 @@ class MemorySink:
         self.record.discarded += 1
 
 
+def finish_all(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+    """Finish several sinks as the archive does, where one that fails is none of the others' business."""
+    answers: list[tuple[int, str] | BaseException] = []
+    for sink in sinks:
+        try:
+            answers.append(sink.finish())
+        except Exception as error:
+            answers.append(error)
+    return answers
+
+
 @contextmanager
 def listening(**config: object) -> Iterator[tuple[Acceptor, Record, int]]:
     """A started acceptor, its record and its port; stopped at the end, when nothing may be left of it."""
     record = Record()
     settings = replace(AcceptorConfig(timeout=10, artim=5, linger=1), **config)
-    acceptor = Acceptor([listen("127.0.0.1", 0)], settings, lambda: RecordingHandler(record))
+    acceptor = Acceptor(
+        [listen("127.0.0.1", 0)],
+        settings,
+        lambda: RecordingHandler(record),
+        finish_all if shares else None,
+    )
     acceptor.start()
     try:
         yield acceptor, record, acceptor.addresses[0][1]

@@ -27,6 +27,8 @@ from ithil.network.handler import Outcome
 from ithil.network.messages import Command, CommandField
 from ithil.network.requestor import Requestor
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 CERTIFICATE = Path(__file__).with_name("loopback_certificate.pem")
 CT_FILE = get_testdata_file("CT_small.dcm")
 

@@ -25,6 +25,8 @@ from ithil.network.handler import Outcome
 from ithil.network.messages import Command, CommandField
 from ithil.network.pdu import PresentationDataValue
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def test_a_store_without_a_data_set_is_refused():
     with listening() as (_, record, port):

@@ -88,9 +88,8 @@ class _Sink:
         receiver, uid = self._receiver, self._command.sop_instance_uid
         if receiver.break_at.get(uid, 0) > 0:
             receiver.break_at[uid] -= 1
-            for conversation in list(self._acceptor._running.values()):
-                if conversation is not None:
-                    conversation.cut()
+            for conversation in self._acceptor._associations._conversations():
+                conversation.cut()
         code = receiver.answer(uid)
         receiver.commands.append(self._command)
         receiver.received[uid] = bytes(self._data)

@@ -1,0 +1,155 @@
+"""One thread that receives for all associations that send small instances.
+
+With a thread for each, these threads would take turns at the interpreter a dozen times for one instance: at every
+read and at every wait for the disk. This one reads whatever has come on any of them, then has all instances that are
+complete stored together, with one wait for the disk, and answers them. So many senders at once cost less for each,
+and those that say nothing cost no thread.
+
+Whatever else an association wants, and that is its end as well, is not for this thread: it gives the association back
+(`Step.OTHER`), to a thread of its own that goes on where this one has stopped. Large instances are among that: they
+spend their time on copying and on the disk, where several threads are of use.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ithil.network.conversation import Conversation, Step
+from ithil.network.errors import AssociationTimeout
+from ithil.network.handler import FinishAll
+from ithil.network.receiving import describe_fault, finish_stores
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0  # at most, between two looks at who has been silent for too long
+_PAUSE_SECONDS = 0.1  # after a fault, which may be there again at once
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """An association of which this thread reads."""
+
+    fd: int
+    conversation: Conversation
+    give_back: Callable[[], None]
+    heard: float
+    """When it last had something to say, or an answer of ours."""
+    waits: bool = False
+    """Whether it has a complete instance, and gets an answer before anything else of it is read."""
+
+
+class StoreLoop:
+    """The thread, and the associations that share it."""
+
+    def __init__(self, finish_all: FinishAll, *, timeout: float) -> None:
+        """`timeout` is how many seconds an association may be silent, 0 for ever."""
+        self._finish_all = finish_all
+        self._timeout = timeout
+        self._look = min(_LOOK_SECONDS, timeout / 4) if timeout else None
+        self._members: dict[int, _Member] = {}
+        self._epoll = select.epoll()
+        self._stopping = False
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._epoll.register(self._wake_receiver, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="dicom-stores", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Every association must have ended; what is left is not read any more."""
+        self._stopping = True
+        with suppress(OSError):
+            self._wake_sender.send(b"\0")
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._epoll.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def take(self, conversation: Conversation, give_back: Callable[[], None]) -> bool:
+        """Read for an association from now on; False if it has to go on in its own thread.
+
+        `give_back` is called, once and from this thread, when it needs one again.
+        """
+        if conversation.has_arrived():
+            return False  # what is read already would not be heard of
+        fd = conversation.fileno()
+        self._members[fd] = _Member(fd, conversation, give_back, time.monotonic())
+        try:
+            self._epoll.register(fd, select.EPOLLIN)
+        except OSError:  # the system watches no more
+            del self._members[fd]
+            return False
+        return True
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        while not self._stopping:
+            try:
+                complete = self._read(self._look)
+                if complete:
+                    complete += self._read(0)  # what has come meanwhile shares the wait for the disk
+                while complete:
+                    complete = self._finish(complete)
+                if self._look is not None and time.monotonic() - looked >= self._look:
+                    looked = time.monotonic()
+                    self._part_with_silent()
+            except Exception as error:
+                logger.error("receiving from several associations failed: %s", describe_fault(error))
+                time.sleep(_PAUSE_SECONDS)
+
+    def _read(self, seconds: float | None) -> list[_Member]:
+        """Read what has come, after up to so many seconds; gives those whose instance is complete with it."""
+        complete: list[_Member] = []
+        ready = self._epoll.poll(seconds)
+        now = time.monotonic()
+        for fd, _ in ready:
+            member = self._members.get(fd)  # None for the socket that wakes this thread
+            if member is not None and not member.waits:
+                member.heard = now
+                self._go_on(member, member.conversation.read, complete)
+        return complete
+
+    def _finish(self, members: Sequence[_Member]) -> list[_Member]:
+        """Store instances together and answer; gives those who had sent a whole next one already."""
+        answers = finish_stores([each.conversation.complete_store() for each in members], self._finish_all)
+        complete: list[_Member] = []
+        now = time.monotonic()
+        for member, answer in zip(members, answers, strict=True):
+            member.waits = False
+            member.heard = now
+            self._go_on(member, lambda: member.conversation.answer(answer), complete)  # noqa: B023
+        return complete
+
+    def _go_on(self, member: _Member, go: Callable[[], Step], complete: list[_Member]) -> None:
+        try:
+            step = go()
+        except Exception as error:
+            member.conversation.end_with(error)
+            step = Step.OTHER
+        if step is Step.COMPLETE:
+            member.waits = True
+            complete.append(member)
+        elif step is Step.OTHER:
+            self._part_with(member)
+
+    def _part_with_silent(self) -> None:
+        end = time.monotonic() - self._timeout
+        for member in list(self._members.values()):
+            if member.heard < end:
+                member.conversation.end_with(AssociationTimeout("the peer said nothing for too long"))
+                self._part_with(member)
+
+    def _part_with(self, member: _Member) -> None:
+        del self._members[member.fd]
+        self._epoll.unregister(member.fd)
+        member.give_back()

@@ -1,0 +1,257 @@
+"""Associations that share a thread while they store small instances: what they send arrives whole, whatever the
+others do, and each is served as if it had a thread of its own."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.unit.network import serving
+from tests.unit.network.clients import open_association, raw_association
+from tests.unit.network.exchange import CT, ECHO, STORE, associated
+from tests.unit.network.serving import EXPLICIT, MemorySink, listening, wait_until
+
+from ithil.network import pdu, status
+from ithil.network.association import Association
+from ithil.network.conversation import LARGEST_SHARED
+from ithil.network.events import MessageStarted
+from ithil.network.handler import Outcome
+from ithil.network.messages import Command
+from ithil.network.transport import Transport
+
+
+def own_threads() -> int:
+    """How many threads serve one association each."""
+    return sum(thread.name.startswith("dicom-127") for thread in threading.enumerate())
+
+
+def store_of(uid: str) -> Command:
+    return Command(STORE, AffectedSOPInstanceUID=uid)
+
+
+def stream_of(association: Association, uid: str, data: bytes) -> bytes:
+    return b"".join(association.message_chunks(3, store_of(uid), [data]))
+
+
+def command_of(association: Association, uid: str) -> bytes:
+    """The PDU with the command set alone, behind which that of the data set is awaited."""
+    stream = stream_of(association, uid, b"data")
+    return stream[: 6 + int.from_bytes(stream[2:6], "big")]
+
+
+def statuses(sock: socket.socket, association: Association, count: int) -> list[int]:
+    """The statuses of so many responses."""
+    found: list[int] = []
+    while len(found) < count:
+        events = association.receive_data(memoryview(sock.recv(65536)))
+        found += [event.command.status for event in events if isinstance(event, MessageStarted)]
+    return found
+
+
+def test_many_senders_at_once_and_every_byte_arrives() -> None:
+    sizes = (0, 1, 2, 9_000, LARGEST_SHARED - 1, LARGEST_SHARED, LARGEST_SHARED + 1, 300_000)
+
+    def send(sender: int) -> dict[str, bytes]:
+        draw = random.Random(sender)
+        sent: dict[str, bytes] = {}
+        with open_association(port) as peer:
+            for number in range(40):
+                # Most senders have small instances alone, and go on sharing to their end.
+                size = draw.choice(sizes[:4] if sender % 4 else sizes)
+                uid = f"1.{sender}.{number}"
+                sent[uid] = draw.randbytes(size)
+                assert peer.store(CT, uid, EXPLICIT, [sent[uid]]).status == status.SUCCESS
+        return sent
+
+    with listening() as (_, record, port):
+        with ThreadPoolExecutor(8) as pool:
+            sent = {uid: data for one in pool.map(send, range(8)) for uid, data in one.items()}
+        wait_until(lambda: record.outcomes == [Outcome.RELEASED] * 8)
+        assert record.stored == sent
+
+
+def test_who_only_stores_small_instances_takes_no_thread() -> None:
+    with listening() as (acceptor, _, port):
+        peers = [open_association(port) for _ in range(20)]
+        for number, peer in enumerate(peers):
+            assert peer.store(CT, f"1.{number}", EXPLICIT, [b"data"]).status == status.SUCCESS
+        wait_until(lambda: own_threads() == 0)
+        assert acceptor.active == 20
+        for peer in peers:
+            assert peer.echo() == status.SUCCESS
+            assert peer.store(CT, "2.1", EXPLICIT, [b"more"]).status == status.SUCCESS
+        assert own_threads() == 20
+        for peer in peers:
+            peer.release()
+        wait_until(lambda: acceptor.active == 0)
+
+
+def test_instances_that_are_complete_together_are_stored_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    first_is_there, go_on = threading.Event(), threading.Event()
+
+    def finish_all(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+        batches.append(len(sinks))
+        first_is_there.set()
+        assert go_on.wait(10)
+        return real(sinks)
+
+    real = serving.finish_all
+    monkeypatch.setattr(serving, "finish_all", finish_all)
+    with listening() as (_, record, port):
+        sockets = [raw_association(port) for _ in range(5)]
+        for number, (sock, association) in enumerate(sockets):
+            sock.sendall(stream_of(association, f"1.{number}", b"data"))
+            assert first_is_there.wait(10)  # and the thread waits as if for the disk
+        go_on.set()
+        for sock, association in sockets:
+            assert statuses(sock, association, 1) == [status.SUCCESS]
+            sock.close()
+        assert sorted(record.stored) == [f"1.{number}" for number in range(5)]
+        assert batches == [1, 4]
+
+
+def test_one_that_fails_is_none_of_the_others_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def finish_all(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+        assert go_on.wait(10)
+        return real(sinks)
+
+    real = serving.finish_all
+    monkeypatch.setattr(serving, "finish_all", finish_all)
+    uids = ("1.1", "9.1", "9.2", "9.3", "9.4", "1.2")
+    with listening() as (_, record, port):
+        sockets = [raw_association(port) for _ in uids]
+        for uid, (sock, association) in zip(uids, sockets, strict=True):
+            sock.sendall(stream_of(association, uid, b"data"))
+        go_on.set()
+        answers = [statuses(sock, association, 1)[0] for sock, association in sockets]
+        assert answers == [0, 0xA700, 0x0110, 0x0110, 0xC000, 0]
+        for sock, association in sockets:  # and all live on
+            sock.sendall(stream_of(association, "1.3", b"data"))
+            assert statuses(sock, association, 1) == [0]
+            sock.close()
+        assert sorted(record.stored) == ["1.1", "1.2", "1.3"]
+
+
+def test_a_batch_that_fails_as_a_whole_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+        raise RuntimeError("of this test")
+
+    monkeypatch.setattr(serving, "finish_all", broken)
+    with listening() as (_, record, port), open_association(port) as peer:
+        for _ in range(2):
+            assert peer.store(CT, "1.1", EXPLICIT, [b"data"]).status == status.PROCESSING_FAILURE
+        assert record.stored == {}
+
+
+def test_messages_that_are_sent_without_waiting_are_answered_in_order() -> None:
+    with listening() as (_, record, port):
+        sock, association = raw_association(port)
+        with sock:
+            streams = [stream_of(association, f"1.{number}", b"x" * number) for number in range(50)]
+            echo = b"".join(association.message_chunks(1, ECHO))
+            sock.sendall(b"".join(streams[:30]) + echo + b"".join(streams[30:]))
+            assert statuses(sock, association, 51) == [status.SUCCESS] * 51
+        assert record.stored == {f"1.{number}": b"x" * number for number in range(50)}
+
+
+def test_bytes_that_trickle_in() -> None:
+    with listening() as (_, record, port):
+        sock, association = raw_association(port)
+        with sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in stream_of(association, "1.1", b"data"):
+                sock.sendall(bytes([byte]))
+            assert statuses(sock, association, 1) == [status.SUCCESS]
+        assert record.stored == {"1.1": b"data"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        (pdu.encode(pdu.Abort(0, 0)), Outcome.ABORTED_BY_PEER),
+        (b"\x99" * 12, Outcome.ABORTED),
+        (b"", Outcome.LOST),
+    ],
+)
+def test_one_that_breaks_off_leaves_nothing_and_disturbs_nobody(ending: bytes, outcome: Outcome) -> None:
+    with listening() as (_, record, port), open_association(port) as other:
+        assert other.store(CT, "1.1", EXPLICIT, [b"data"]).status == status.SUCCESS
+        sock, association = raw_association(port)
+        with sock:
+            sock.sendall(command_of(association, "1.2"))
+            wait_until(lambda: record.opened == 2)
+            sock.sendall(ending)
+        wait_until(lambda: record.outcomes == [outcome])
+        assert record.discarded == 1
+        assert other.store(CT, "1.3", EXPLICIT, [b"data"]).status == status.SUCCESS
+        assert sorted(record.stored) == ["1.1", "1.3"]
+
+
+def test_silence_in_the_midst_of_an_instance_ends_the_association() -> None:
+    with listening(timeout=0.5) as (_, record, port):
+        silent, talking = raw_association(port), raw_association(port)
+        with silent[0] as sock, talking[0] as other:
+            sock.sendall(stream_of(silent[1], "1.1", bytes(10_000))[:5_000])
+            number = 0
+            while not record.outcomes:
+                number += 1
+                other.sendall(stream_of(talking[1], f"2.{number}", b"data"))
+                assert statuses(other, talking[1], 1) == [status.SUCCESS]
+                time.sleep(0.02)
+            assert record.outcomes == [Outcome.TIMED_OUT]
+            assert record.discarded == 1
+            assert isinstance(pdu.decode(sock.recv(1000)), pdu.Abort)
+
+
+def test_waiting_for_our_answer_is_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+        time.sleep(0.5)
+        return real(sinks)
+
+    real = serving.finish_all
+    monkeypatch.setattr(serving, "finish_all", slow)
+    with listening(timeout=0.4) as (_, record, port), open_association(port) as peer:
+        for number in range(3):
+            assert peer.store(CT, f"1.{number}", EXPLICIT, [b"data"]).status == status.SUCCESS
+        assert record.outcomes == []
+
+
+def test_stop_lets_a_small_instance_finish() -> None:
+    with listening() as (acceptor, record, port):
+        sock, association = raw_association(port)
+        stream = stream_of(association, "1.1", bytes(10_000))
+        with sock:
+            sock.sendall(stream[:5_000])
+            wait_until(lambda: record.opened == 1)
+            stopper = threading.Thread(target=acceptor.stop, args=(10,))
+            stopper.start()
+            stopper.join(0.2)
+            assert stopper.is_alive()
+            sock.sendall(stream[5_000:])
+            assert statuses(sock, association, 1) == [status.SUCCESS]
+            stopper.join(10)
+        assert record.stored == {"1.1": bytes(10_000)}
+        assert record.outcomes == [Outcome.STOPPED]
+
+
+def test_a_response_that_does_not_fit_is_sent_when_the_peer_reads() -> None:
+    peer, association = associated()
+    ours, theirs = socket.socketpair()
+    transport = Transport(ours, association, timeout=10)
+    with theirs, ThreadPoolExecutor(1) as pool:
+        sent = 1
+        while transport.send_now(1, ECHO.response(status.SUCCESS)):
+            sent += 1
+        reading = pool.submit(lambda: b"".join(iter(lambda: theirs.recv(1 << 20), b"")))
+        transport.flush()
+        transport.close()
+        events = peer.receive_data(memoryview(reading.result(10)))
+    assert sum(isinstance(event, MessageStarted) for event in events) == sent
