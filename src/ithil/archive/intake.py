@@ -348,8 +348,13 @@ class Intake:
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="intake", daemon=True)
+                    try:
+                        thread.start()
+                    except RuntimeError:  # the system gives no more threads
+                        self._commits.drain()
+                        return
+                    self._thread = thread
         if not self._posted.is_set():
             self._posted.set()
         if self._commits.waiting > MOST_WAITING:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ithil.network.conversation import Conversation
+from ithil.network.errors import AssociationLost
 from ithil.network.receiving import describe_fault
 from ithil.network.store_loop import StoreLoop
 
@@ -78,8 +79,8 @@ class Associations:
         for conversation in self._conversations():
             conversation.cut()
         self._wait_for_all(time.monotonic() + 1)
-        if self._store_loop is not None:
-            self._store_loop.stop()
+        if self._store_loop is not None and not self._store_loop.stop(max(1.0, end - time.monotonic())):
+            return False
         return in_time
 
     def _conversations(self) -> list[Conversation]:
@@ -94,7 +95,7 @@ class Associations:
         try:
             threading.Thread(target=body, name=f"dicom-{served.host}", daemon=True).start()
         except RuntimeError:  # the system gives no more threads
-            logger.error("cannot start a thread for an association")
+            logger.error("cannot start a thread for an association from %s", served.host)
             return False
         return True
 
@@ -126,7 +127,7 @@ class Associations:
             self._forget(served)
 
         if not self._start_thread(served, converse):
-            conversation.cut()
+            conversation.end_with(AssociationLost("there is no thread for it"))
             converse()  # which waits for nothing then
 
     def _forget(self, served: _Served) -> None:

@@ -193,7 +193,7 @@ class Conversation:
                 if not isinstance(event, MessageStarted) or self._stopping:
                     return Step.OTHER
                 context = self._transport.association.contexts[event.context_id]
-                if not self._is_store(context, event.command):
+                if not self._is_store(context, event.command) or not self._handler.is_quick(context):
                     return Step.OTHER
                 self._busy = True
                 self._store = StoreMessage(self._handler.open_store, context, event.command)

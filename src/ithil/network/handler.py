@@ -117,6 +117,9 @@ class AssociationHandler(Protocol):
     def open_store(self, context: PresentationContext, command: Command) -> StoreSink:
         """A C-STORE-RQ has come and its data set is about to."""
 
+    def is_quick(self, context: PresentationContext) -> bool:
+        """Whether a small instance of the context is little work, so that other associations may wait for it."""
+
     def handle(
         self, context: PresentationContext, command: Command, data_set: bytes | None, responder: Responder
     ) -> None:

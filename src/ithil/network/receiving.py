@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Sequence
 
 from ithil.network import status
 from ithil.network.association import PresentationContext
@@ -88,13 +87,15 @@ def finish_stores(stores: Sequence[StoreMessage], finish_all: FinishAll) -> list
     """The same as `StoreMessage.finish` for several."""
     sinks = [store.take_sink() for store in stores]
     complete = [sink for sink in sinks if sink is not None]
-    outcomes: Iterator[tuple[int, str] | BaseException]
+    outcomes: dict[StoreSink, tuple[int, str] | BaseException]
     try:
-        outcomes = iter(finish_all(complete))
+        outcomes = dict(zip(complete, finish_all(complete) if complete else (), strict=True))
     except Exception as error:
-        outcomes = repeat(error)
+        outcomes = dict.fromkeys(complete, error)
+        for sink in complete:
+            _discard(sink)
     return [
-        store.answer(None if sink is None else next(outcomes))
+        store.answer(None if sink is None else outcomes[sink])
         for store, sink in zip(stores, sinks, strict=True)
     ]
 

@@ -6,8 +6,8 @@ complete stored together, with one wait for the disk, and answers them. So many 
 and those that say nothing cost no thread.
 
 Whatever else an association wants, and that is its end as well, is not for this thread: it gives the association back
-(`Step.OTHER`), to a thread of its own that goes on where this one has stopped. Large instances are among that: they
-spend their time on copying and on the disk, where several threads are of use.
+(`Step.OTHER`), to a thread of its own that goes on where this one has stopped and that keeps it. Large instances are
+among that: they spend their time on copying and on the disk, where several threads are of use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ithil.network.conversation import Conversation, Step
-from ithil.network.errors import AssociationTimeout
+from ithil.network.errors import AssociationLost, AssociationTimeout
 from ithil.network.handler import FinishAll
 from ithil.network.receiving import describe_fault, finish_stores
 
@@ -64,16 +64,22 @@ class StoreLoop:
         """Begin to read."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread. Every association must have ended; what is left is not read any more."""
+    def stop(self, deadline: float) -> bool:
+        """End the thread, for which every association must have ended; whether it has within `deadline` seconds.
+
+        One that waits for a disk that does not answer is left behind.
+        """
         self._stopping = True
         with suppress(OSError):
             self._wake_sender.send(b"\0")
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(deadline)
+        if self._thread.is_alive():
+            return False
         self._epoll.close()
         self._wake_receiver.close()
         self._wake_sender.close()
+        return True
 
     def take(self, conversation: Conversation, give_back: Callable[[], None]) -> bool:
         """Read for an association from now on; False if it has to go on in its own thread.
@@ -93,18 +99,22 @@ class StoreLoop:
 
     def _run(self) -> None:
         looked = time.monotonic()
+        complete: list[_Member] = []
         while not self._stopping:
             try:
-                complete = self._read(self._look)
+                # Between two rounds everybody is read, so that who sends without waiting delays others by one round.
+                complete += self._read(0 if complete else self._look)
                 if complete:
                     complete += self._read(0)  # what has come meanwhile shares the wait for the disk
-                while complete:
-                    complete = self._finish(complete)
+                    finishing, complete = complete, []
+                    complete = self._finish(finishing)
                 if self._look is not None and time.monotonic() - looked >= self._look:
                     looked = time.monotonic()
                     self._part_with_silent()
-            except Exception as error:
+            except BaseException as error:  # whatever it is, the others go on
                 logger.error("receiving from several associations failed: %s", describe_fault(error))
+                complete = []
+                self._part_with_waiting()
                 time.sleep(_PAUSE_SECONDS)
 
     def _read(self, seconds: float | None) -> list[_Member]:
@@ -143,13 +153,26 @@ class StoreLoop:
             self._part_with(member)
 
     def _part_with_silent(self) -> None:
-        end = time.monotonic() - self._timeout
+        now = time.monotonic()
+        for fd, _ in self._epoll.poll(0):  # who has said something while this thread was busy is not silent
+            if fd in self._members:
+                self._members[fd].heard = now
         for member in list(self._members.values()):
-            if member.heard < end:
-                member.conversation.end_with(AssociationTimeout("the peer said nothing for too long"))
-                self._part_with(member)
+            if member.heard < now - self._timeout:
+                self._end(member, AssociationTimeout("the peer said nothing for too long"))
+
+    def _part_with_waiting(self) -> None:
+        """End those that nobody knows the answer for any more; their peers send again."""
+        for member in list(self._members.values()):
+            if member.waits:
+                self._end(member, AssociationLost("a fault of this side"))
+
+    def _end(self, member: _Member, fault: Exception) -> None:
+        member.conversation.end_with(fault)
+        self._part_with(member)
 
     def _part_with(self, member: _Member) -> None:
         del self._members[member.fd]
-        self._epoll.unregister(member.fd)
+        with suppress(OSError):
+            self._epoll.unregister(member.fd)
         member.give_back()

@@ -8,6 +8,7 @@ from ithil import metrics
 from ithil.archive.archive import Archive
 from ithil.archive.model import Origin
 from ithil.archive.remotes import modalities
+from ithil.dicom.uids import DEFLATED
 from ithil.metrics import Metric
 from ithil.network import status
 from ithil.network.association import PresentationContext
@@ -76,6 +77,10 @@ class ServiceAssociation:
         if not self._rights.store:
             raise Refusal(status.NOT_AUTHORIZED, "C-STORE is not allowed")
         return Reception(self._archive, context, command, self._origin)
+
+    def is_quick(self, context: PresentationContext) -> bool:
+        """Few bytes may become many pixels, or many bytes when they are inflated."""
+        return not self._archive.settings.ingest_transcoding and context.transfer_syntax != DEFLATED
 
     def handle(
         self,

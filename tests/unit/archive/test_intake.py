@@ -725,3 +725,19 @@ def test_many_rounds_leave_no_descriptors_and_no_threads(durable: Place) -> None
     assert threading.active_count() <= threads
     assert list((durable.folder / "journal").iterdir()) == []
     assert len(read_all(durable.open())) == 102
+
+
+def test_without_a_thread_for_it_who_brings_an_instance_adds_it(
+    durable: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    archive = durable.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        assert accept(archive, image(number=1)).status is StoreStatus.SUCCESS
+        assert archive.index.backlog.waiting == 0
+    assert accept(archive, image(number=2)).status is StoreStatus.SUCCESS
+    archive.close()
+    assert len(read_all(durable.open())) == 2

@@ -76,6 +76,9 @@ class RecordingHandler:
         self.record.opened += 1
         return MemorySink(self.record, command)
 
+    def is_quick(self, context: PresentationContext) -> bool:
+        return context.transfer_syntax == EXPLICIT
+
     def handle(
         self, context: PresentationContext, command: Command, data_set: bytes | None, responder: Responder
     ) -> None:

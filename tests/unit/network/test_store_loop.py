@@ -7,13 +7,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.unit.network import serving
 from tests.unit.network.clients import open_association, raw_association
-from tests.unit.network.exchange import CT, ECHO, STORE, associated
+from tests.unit.network.exchange import CT, ECHO, IMPLICIT, STORE, associated
 from tests.unit.network.serving import EXPLICIT, MemorySink, listening, wait_until
 
 from ithil.network import pdu, status
@@ -85,70 +85,184 @@ def test_who_only_stores_small_instances_takes_no_thread() -> None:
         for peer in peers:
             assert peer.echo() == status.SUCCESS
             assert peer.store(CT, "2.1", EXPLICIT, [b"more"]).status == status.SUCCESS
-        assert own_threads() == 20
+        wait_until(lambda: own_threads() == 20)
         for peer in peers:
             peer.release()
         wait_until(lambda: acceptor.active == 0)
 
 
-def test_instances_that_are_complete_together_are_stored_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[int] = []
-    first_is_there, go_on = threading.Event(), threading.Event()
+class Disk:
+    """What `finish_all` waits for, and what it was asked to finish."""
 
-    def finish_all(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
-        batches.append(len(sinks))
-        first_is_there.set()
-        assert go_on.wait(10)
-        return real(sinks)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.batches: list[list[str]] = []
+        self.is_asked = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
+        self._finish_all = serving.finish_all
+        monkeypatch.setattr(serving, "finish_all", self.finish_all)
 
-    real = serving.finish_all
-    monkeypatch.setattr(serving, "finish_all", finish_all)
-    with listening() as (_, record, port):
-        sockets = [raw_association(port) for _ in range(5)]
-        for number, (sock, association) in enumerate(sockets):
+    def finish_all(self, sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+        self.batches.append([sink.uid for sink in sinks])
+        self.is_asked.set()
+        assert self.answers.wait(20)
+        return self._finish_all(sinks)
+
+    def stall(self) -> None:
+        """Answer nobody from now on."""
+        self.answers.clear()
+        self.is_asked.clear()
+        self.batches.clear()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+def sharing(port: int, count: int) -> list[tuple[socket.socket, Association]]:
+    """Associations that have stored an instance, and so are in the shared thread."""
+    members = [raw_association(port) for _ in range(count)]
+    for number, (sock, association) in enumerate(members):
+        sock.sendall(stream_of(association, f"7.{number}", b"first"))
+        assert statuses(sock, association, 1) == [status.SUCCESS]
+    return members
+
+
+def test_instances_that_are_complete_together_are_stored_together(disk: Disk) -> None:
+    with listening() as (_, _, port):
+        members = sharing(port, 5)
+        disk.stall()
+        for number, (sock, association) in enumerate(members):
             sock.sendall(stream_of(association, f"1.{number}", b"data"))
-            assert first_is_there.wait(10)  # and the thread waits as if for the disk
-        go_on.set()
-        for sock, association in sockets:
+            assert disk.is_asked.wait(10)
+        disk.answers.set()
+        for sock, association in members:
             assert statuses(sock, association, 1) == [status.SUCCESS]
             sock.close()
-        assert sorted(record.stored) == [f"1.{number}" for number in range(5)]
-        assert batches == [1, 4]
+        assert [sorted(batch) for batch in disk.batches] == [["1.0"], ["1.1", "1.2", "1.3", "1.4"]]
 
 
-def test_one_that_fails_is_none_of_the_others_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on = threading.Event()
+def test_who_sends_without_waiting_delays_others_by_one_round(disk: Disk) -> None:
+    with listening() as (_, _, port):
+        (flooding, of_flood), (waiting, of_waiting) = sharing(port, 2)
+        disk.stall()
+        with flooding, waiting:
+            flooding.sendall(b"".join(stream_of(of_flood, f"1.{number}", b"data") for number in range(50)))
+            assert disk.is_asked.wait(10)
+            waiting.sendall(stream_of(of_waiting, "2", b"data"))
+            disk.answers.set()
+            assert statuses(waiting, of_waiting, 1) == [status.SUCCESS]
+            assert statuses(flooding, of_flood, 50) == [status.SUCCESS] * 50
+        assert [sorted(batch) for batch in disk.batches[:2]] == [["1.0"], ["1.1", "2"]]
 
-    def finish_all(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
-        assert go_on.wait(10)
-        return real(sinks)
 
-    real = serving.finish_all
-    monkeypatch.setattr(serving, "finish_all", finish_all)
+def test_who_spoke_while_the_disk_held_us_up_was_not_silent(disk: Disk) -> None:
+    with listening(timeout=1) as (_, record, port):
+        members = sharing(port, 4)
+        disk.stall()
+        for number, (sock, association) in enumerate(members):
+            sock.sendall(stream_of(association, f"1.{number}", b"data"))
+            assert disk.is_asked.wait(10)
+        time.sleep(1.3)  # longer than anybody may be silent
+        disk.answers.set()
+        for sock, association in members:
+            assert statuses(sock, association, 1) == [status.SUCCESS]
+        assert record.outcomes == []
+        for sock, _ in members:
+            sock.close()
+
+
+def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(disk: Disk) -> None:
+    with listening() as (acceptor, record, port):
+        ((sock, association),) = sharing(port, 1)
+        disk.stall()
+        with sock:
+            sock.sendall(stream_of(association, "1.1", b"data"))
+            assert disk.is_asked.wait(10)
+            assert not acceptor.stop(0.1)
+            disk.answers.set()
+            wait_until(lambda: acceptor.active == 0)
+        assert len(record.outcomes) == 1
+
+
+def test_what_is_much_work_is_not_for_the_shared_thread() -> None:
+    with listening() as (_, record, port), open_association(port, contexts=[(CT, [IMPLICIT])]) as peer:
+        assert peer.store(CT, "1.1", IMPLICIT, [b"data"]).status == status.SUCCESS
+        assert own_threads() >= 1
+        assert record.stored == {"1.1": b"data"}
+
+
+def test_without_a_thread_to_go_on_in_an_association_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with listening() as (acceptor, record, port):
+        (asking, of_asking), (other, of_other) = sharing(port, 2)
+        with asking, other:
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", no_more)
+                asking.sendall(b"".join(of_asking.message_chunks(1, ECHO)))
+                assert isinstance(pdu.decode(asking.recv(1000)), pdu.Abort)
+                wait_until(lambda: record.outcomes == [Outcome.LOST])
+            assert acceptor.active == 1
+            other.sendall(stream_of(of_other, "1.1", b"data"))
+            assert statuses(other, of_other, 1) == [status.SUCCESS]
+
+
+def test_one_that_fails_is_none_of_the_others_business(disk: Disk) -> None:
     uids = ("1.1", "9.1", "9.2", "9.3", "9.4", "1.2")
     with listening() as (_, record, port):
-        sockets = [raw_association(port) for _ in uids]
-        for uid, (sock, association) in zip(uids, sockets, strict=True):
+        members = sharing(port, len(uids))
+        disk.stall()
+        for uid, (sock, association) in zip(uids, members, strict=True):
             sock.sendall(stream_of(association, uid, b"data"))
-        go_on.set()
-        answers = [statuses(sock, association, 1)[0] for sock, association in sockets]
+        disk.answers.set()
+        answers = [statuses(sock, association, 1)[0] for sock, association in members]
         assert answers == [0, 0xA700, 0x0110, 0x0110, 0xC000, 0]
-        for sock, association in sockets:  # and all live on
+        for sock, association in members:  # and all live on
             sock.sendall(stream_of(association, "1.3", b"data"))
             assert statuses(sock, association, 1) == [0]
             sock.close()
-        assert sorted(record.stored) == ["1.1", "1.2", "1.3"]
+        assert sorted(record.stored) == ["1.1", "1.2", "1.3", *(f"7.{number}" for number in range(6))]
 
 
-def test_a_batch_that_fails_as_a_whole_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
-        raise RuntimeError("of this test")
+def fails(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+    raise RuntimeError("of this test")
 
-    monkeypatch.setattr(serving, "finish_all", broken)
+
+def tells_too_little(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+    return []
+
+
+@pytest.mark.parametrize("finish_all", [fails, tells_too_little])
+def test_a_batch_that_fails_as_a_whole_is_answered(
+    finish_all: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "finish_all", finish_all)
     with listening() as (_, record, port), open_association(port) as peer:
         for _ in range(2):
             assert peer.store(CT, "1.1", EXPLICIT, [b"data"]).status == status.PROCESSING_FAILURE
-        assert record.stored == {}
+        assert (record.stored, record.discarded) == ({}, 2)
+
+
+def test_a_fault_nobody_thought_of_ends_those_who_wait_and_no_others(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exits(stores: object, finish_all: object) -> None:
+        monkeypatch.undo()
+        raise SystemExit
+
+    with listening() as (acceptor, record, port):
+        (first, of_first), (second, of_second) = sharing(port, 2)
+        with first, second:
+            monkeypatch.setattr("ithil.network.store_loop.finish_stores", exits)
+            first.sendall(stream_of(of_first, "1.1", b"data"))
+            assert isinstance(pdu.decode(first.recv(1000)), pdu.Abort)
+            wait_until(lambda: acceptor.active == 1)
+            assert (record.outcomes, record.discarded) == ([Outcome.LOST], 1)
+            second.sendall(stream_of(of_second, "1.2", b"data"))
+            assert statuses(second, of_second, 1) == [status.SUCCESS]
 
 
 def test_messages_that_are_sent_without_waiting_are_answered_in_order() -> None:
@@ -196,7 +310,7 @@ def test_one_that_breaks_off_leaves_nothing_and_disturbs_nobody(ending: bytes, o
 
 
 def test_silence_in_the_midst_of_an_instance_ends_the_association() -> None:
-    with listening(timeout=0.5) as (_, record, port):
+    with listening(timeout=1.5) as (_, record, port):
         silent, talking = raw_association(port), raw_association(port)
         with silent[0] as sock, talking[0] as other:
             sock.sendall(stream_of(silent[1], "1.1", bytes(10_000))[:5_000])
@@ -209,19 +323,6 @@ def test_silence_in_the_midst_of_an_instance_ends_the_association() -> None:
             assert record.outcomes == [Outcome.TIMED_OUT]
             assert record.discarded == 1
             assert isinstance(pdu.decode(sock.recv(1000)), pdu.Abort)
-
-
-def test_waiting_for_our_answer_is_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
-        time.sleep(0.5)
-        return real(sinks)
-
-    real = serving.finish_all
-    monkeypatch.setattr(serving, "finish_all", slow)
-    with listening(timeout=0.4) as (_, record, port), open_association(port) as peer:
-        for number in range(3):
-            assert peer.store(CT, f"1.{number}", EXPLICIT, [b"data"]).status == status.SUCCESS
-        assert record.outcomes == []
 
 
 def test_stop_lets_a_small_instance_finish() -> None:

@@ -61,6 +61,9 @@ class _Handler:
     def open_store(self, context: PresentationContext, command: Command) -> _Sink:
         return _Sink(self._receiver, context, command, self._acceptor[0])
 
+    def is_quick(self, context: PresentationContext) -> bool:
+        return True
+
     def handle(
         self, context: PresentationContext, command: Command, data_set: bytes | None, responder: Responder
     ) -> None:
