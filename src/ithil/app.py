@@ -224,7 +224,7 @@ def serve(
                 sockets.dicom,
                 _acceptor_config(settings),
                 lambda: ServiceAssociation(archive, presentation),
-                # Where each acknowledgement waits for a transaction, each association has a thread for that.
+                # Where every acknowledgement waits for a transaction, each association has a thread for that.
                 partial(finish_all, archive) if archive.intake.defers else None,
             )
             acceptor.start()

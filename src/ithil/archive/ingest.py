@@ -177,7 +177,7 @@ class Incoming:
     def _commit(self, store: Callable[[Prepared], bool]) -> StoreResult:
         try:
             with metrics.timed(Metric.STORE_DICOM):
-                done = self._prepare(durable=True)
+                done = self.prepared or self._prepare(durable=True)
                 if isinstance(done, StoreResult):
                     return done
                 return result_of(done, store(self.hand_over()))
@@ -270,8 +270,8 @@ class Incoming:
             return bytes(view)
 
     def _has_file(self, ids: tuple[str, str, str, str]) -> bool:
-        """Whether the instance is stored already, and its file is where it should be."""
-        with self._archive.index.read() as session:
+        """Whether the instance is stored already, as far as can be told without waiting, with its file in place."""
+        with self._archive.index.read(behind=True) as session:
             uuid = file_of(session, ids[Level.INSTANCE])
         return uuid is not None and self._archive.storage.size(uuid) is not None
 

@@ -6,7 +6,7 @@ commits its journal for each; when all files are written first, one commit serve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ithil import metrics
 from ithil.archive.archive import Archive
@@ -23,13 +23,31 @@ def commit_all(archive: Archive, incomings: Sequence[Incoming]) -> list[Outcome]
 
     Those that were not prepared are prepared here. Raises nothing but for the end of the process.
     """
+    outcomes = _store(archive, incomings, archive.intake.accept_all)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def accept_new(archive: Archive, incomings: Sequence[Incoming]) -> list[Outcome | None]:
+    """The same for those that need not wait for a transaction. None for the others, which can be accepted."""
+    return _store(archive, incomings, archive.intake.accept_new)
+
+
+def _store(
+    archive: Archive,
+    incomings: Sequence[Incoming],
+    take: Callable[[Sequence[Prepared]], Sequence[bool | BaseException | None]],
+) -> list[Outcome | None]:
     with metrics.timed(Metric.STORE_DICOM):
-        outcomes: list[Outcome | Prepared] = [_prepared(incoming) for incoming in incomings]
+        outcomes: list[Outcome | Prepared | None] = [_prepared(incoming) for incoming in incomings]
         _sync_files(archive, incomings, outcomes)
         places = [place for place, each in enumerate(outcomes) if isinstance(each, Prepared)]
         prepared = [incomings[place].hand_over() for place in places]
-        for place, each, added in zip(places, prepared, archive.intake.accept_all(prepared), strict=True):
-            outcomes[place] = added if isinstance(added, BaseException) else result_of(each, added)
+        for place, each, added in zip(places, prepared, take(prepared), strict=True):
+            if added is None:
+                incomings[place].prepared = each
+                outcomes[place] = None
+            else:
+                outcomes[place] = added if isinstance(added, BaseException) else result_of(each, added)
         return [each for each in outcomes if not isinstance(each, Prepared)]
 
 
@@ -42,7 +60,9 @@ def _prepared(incoming: Incoming) -> Outcome | Prepared:
         return error
 
 
-def _sync_files(archive: Archive, incomings: Sequence[Incoming], outcomes: list[Outcome | Prepared]) -> None:
+def _sync_files(
+    archive: Archive, incomings: Sequence[Incoming], outcomes: list[Outcome | Prepared | None]
+) -> None:
     """Make the files durable; those that cannot be are refused."""
     for place, each in enumerate(outcomes):
         if isinstance(each, Prepared) and each.needs_sync:

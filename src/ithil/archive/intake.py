@@ -152,18 +152,24 @@ class Intake:
         """The same as `store_all`, without its wait where that can be: what is new is safe, and in the index before
         the next session of this process begins.
         """
+        outcomes = self.accept_new(prepared)
+        others = self.store_all(
+            [each for each, known in zip(prepared, outcomes, strict=True) if known is None]
+        )
+        stored = iter(others)
+        return [next(stored) if outcome is None else outcome for outcome in outcomes]
+
+    def accept_new(self, prepared: Sequence[Prepared]) -> list[bool | BaseException | None]:
+        """Make safe what needs no transaction for that. None for the others, which are as they were."""
         if not self.defers or self._commits.failure is not None:
-            return self.store_all(prepared)
+            return [None] * len(prepared)
         claimed: dict[str, Prepared] = {}
-        others: list[Prepared] = []
         outcomes: dict[Prepared, bool | BaseException] = {}
         # In one order everywhere, or two who bring the same could wait for each other.
         for each in sorted(prepared, key=lambda each: each.public_id):
             try:
                 if each.public_id not in claimed and self._claim(each):
                     claimed[each.public_id] = each
-                else:
-                    others.append(each)
             except Exception as error:
                 outcomes[each] = self._settled(each, error)
                 self._claims.let_go(each.public_id)
@@ -176,9 +182,9 @@ class Intake:
             else:
                 outcomes[each] = self._settled(each, failure)
                 self._claims.let_go(each.public_id)
-        outcomes |= zip(others, self.store_all(others), strict=True)
-        self._call_thread()
-        return [outcomes[each] for each in prepared]
+        if new:
+            self._call_thread()
+        return [outcomes.get(each) for each in prepared]
 
     def _claim(self, prepared: Prepared) -> bool:
         """Whether an instance is new, and whoever brings it next will see that another was faster.

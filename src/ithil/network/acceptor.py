@@ -15,6 +15,7 @@ stops in its midst costs no more than any other.
 from __future__ import annotations
 
 import logging
+import select
 import selectors
 import socket
 import ssl
@@ -97,7 +98,7 @@ class Acceptor:
         self._lobby: dict[socket.socket, _Stranger] = {}
         self._selector = selectors.DefaultSelector()
         store_loop = None
-        if finish_all is not None and config.tls is None:
+        if finish_all is not None and config.tls is None and hasattr(select, "epoll"):
             store_loop = StoreLoop(finish_all, timeout=config.timeout)
         self._associations = Associations(
             most=config.max_associations,

@@ -1,6 +1,6 @@
 """The associations that are served at the moment: how many there may be, their threads, and how they are ended.
 
-Each begins in a thread of its own. One that only stores small instances then gives it up for that of the store loop
+Each begins in a thread of its own. One that stores small instances then gives it up for that of the store loop
 (`store_loop.py`), which gives it back for whatever else the association wants.
 """
 
@@ -94,7 +94,7 @@ class Associations:
     def _start_thread(self, served: _Served, body: Callable[[], None]) -> bool:
         try:
             threading.Thread(target=body, name=f"dicom-{served.host}", daemon=True).start()
-        except RuntimeError:  # the system gives no more threads
+        except Exception:  # the system gives no more threads, or no memory for them
             logger.error("cannot start a thread for an association from %s", served.host)
             return False
         return True
@@ -128,7 +128,7 @@ class Associations:
 
         if not self._start_thread(served, converse):
             conversation.end_with(AssociationLost("there is no thread for it"))
-            converse()  # which waits for nothing then
+            converse()  # which waits at most until the peer has seen the end
 
     def _forget(self, served: _Served) -> None:
         with self._changed:

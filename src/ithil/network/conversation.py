@@ -21,12 +21,7 @@ from ithil.network.errors import (
     AssociationTimeout,
     Refusal,
 )
-from ithil.network.events import (
-    AssociateRequested,
-    DataReceived,
-    MessageComplete,
-    MessageStarted,
-)
+from ithil.network.events import AssociateRequested, DataReceived, MessageComplete, MessageStarted
 from ithil.network.handler import AssociationHandler, Outcome, Peer
 from ithil.network.messages import Command, CommandField
 from ithil.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
@@ -78,8 +73,9 @@ class Conversation:
         self._next_message_id = 0
         self._established = False
         self._fault: Exception | None = None
+        self._stores_small = False  # whether it has shown that it sends small instances
         self._store: StoreMessage | None = None  # that began without a thread, and is not answered yet
-        self._store_size = 0  # bytes
+        self._store_is_complete = False
 
     def stop(self) -> None:
         """From another thread: end at the next boundary between messages, now if the peer is silent."""
@@ -95,8 +91,8 @@ class Conversation:
     def run(self, hand_over: Callable[[Conversation], bool] = lambda _: False) -> bool:
         """Serve until the end, whatever the peer and the handler do, and leave the connection closed.
 
-        After the negotiation `hand_over` may take the conversation away: then False, and nothing is closed. It
-        goes on when it is called again.
+        After a small instance `hand_over` may take the conversation away: then False, and nothing is closed. It goes
+        on when it is called again.
         """
         outcome: Outcome | None = Outcome.LOST
         try:
@@ -138,8 +134,6 @@ class Conversation:
             self._established = True
             transport.flush()
             transport.set_timeout(self._timeout)
-            if hand_over(self):
-                return None
         elif self._fault is not None:
             raise self._fault
         else:
@@ -152,6 +146,8 @@ class Conversation:
             if isinstance(message, MessageStarted):
                 self._receive(message)
             self._busy = False
+            if self._stores_small and hand_over(self):
+                return None
         return Outcome.STOPPED
 
     # -- without a thread of its own, waiting for nothing (`store_loop.py`) ----------------------------------
@@ -174,10 +170,13 @@ class Conversation:
         assert self._store is not None
         return self._store
 
-    def answer(self, answer: tuple[int, str]) -> Step:
-        """Answer the request whose instance was complete, and go on."""
-        store, self._store = self.complete_store(), None
-        is_sent = self._transport.send_now(store.context.id, store.command.response(*answer))
+    def answer(self) -> Step:
+        """Answer the request whose instance was complete, if there is an answer yet, and go on."""
+        store = self.complete_store()
+        if store.answer is None:  # it has to wait
+            return Step.OTHER
+        self._store = None
+        is_sent = self._transport.send_now(store.context.id, store.command.response(*store.answer))
         self._busy = False
         return self._advance() if is_sent else Step.OTHER
 
@@ -197,16 +196,16 @@ class Conversation:
                     return Step.OTHER
                 self._busy = True
                 self._store = StoreMessage(self._handler.open_store, context, event.command)
-                self._store_size = 0
+                self._store_is_complete = False
             elif isinstance(event, DataReceived):
                 store.write(event.views)
-                self._store_size += sum(map(len, event.views))
             elif not isinstance(event, MessageComplete):
                 return Step.OTHER
             self._transport.next_event()
             if isinstance(event, MessageComplete):
+                self._store_is_complete = True
                 return Step.COMPLETE
-            if self._store_size > LARGEST_SHARED:
+            if store is not None and store.size > LARGEST_SHARED:
                 return Step.OTHER
         return Step.OTHER if self._stopping and not self._busy else Step.MORE
 
@@ -257,9 +256,11 @@ class Conversation:
 
     def _finish_store(self, store: StoreMessage) -> None:
         """Receive what is left of an instance, and answer."""
+        is_complete = store is self._store and self._store_is_complete
         self._store = None
         self._busy = True
-        answer = receive_store(self._transport, store)
+        answer = store.finish() if is_complete else receive_store(self._transport, store)
+        self._stores_small = store.size <= LARGEST_SHARED and self._handler.is_quick(store.context)
         self._transport.send_message(store.context.id, store.command.response(*answer))
         self._busy = False
 

@@ -57,9 +57,9 @@ class StoreSink(Protocol):
         """
 
 
-FinishAll = Callable[[Sequence[Any]], Sequence[tuple[int, str] | BaseException]]
+FinishAll = Callable[[Sequence[Any]], Sequence[tuple[int, str] | BaseException | None]]
 """The same as `StoreSink.finish` for sinks of several associations, each of which `open_store` has made: for each its
-status and comment, or what `finish` would raise."""
+status and comment, or what `finish` would raise, or None if it is to be called in a thread that may wait."""
 
 
 class Responder(Protocol):

@@ -29,7 +29,7 @@ class StoreMessage:
     Whatever the sink raises, the rest is thrown away as it comes, so that the association can go on.
     """
 
-    __slots__ = ("_failure", "_sink", "command", "context")
+    __slots__ = ("answer", "command", "context", "sink", "size")
 
     def __init__(
         self,
@@ -39,65 +39,64 @@ class StoreMessage:
     ) -> None:
         self.context = context
         self.command = command
-        self._failure = (status.PROCESSING_FAILURE, "")
-        self._sink: StoreSink | None = None
+        self.size = 0
+        """Bytes of the data set that have come."""
+        self.sink: StoreSink | None = None
+        """None once it has failed or finished."""
+        self.answer: tuple[int, str] | None = None
+        """The status and comment to answer with when the data set is complete, as soon as they are known."""
         try:
-            self._sink = open_store(context, command)
+            self.sink = open_store(context, command)
         except Exception as error:
-            self._failure = _failure(command, error)
+            self.finished(error)
 
     def write(self, views: list[memoryview]) -> None:
         """The next bytes of the data set."""
-        if self._sink is not None:
+        self.size += sum(map(len, views))
+        if self.sink is not None:
             try:
-                self._sink.write(views)
+                self.sink.write(views)
             except Exception as error:
-                self._failure = _failure(self.command, error)
                 self.discard()
+                self.finished(error)
 
     def finish(self) -> tuple[int, str]:
         """The data set is complete: the status and comment to answer with."""
-        sink = self.take_sink()
-        if sink is None:
-            return self._failure
-        try:
-            return sink.finish()
-        except Exception as error:
-            return self.answer(error)
+        if self.sink is not None:
+            try:
+                self.finished(self.sink.finish())
+            except Exception as error:
+                self.finished(error)
+        assert self.answer is not None
+        return self.answer
+
+    def finished(self, outcome: tuple[int, str] | BaseException) -> None:
+        """The sink has ended so."""
+        self.sink = None
+        if isinstance(outcome, BaseException):
+            outcome = _failure(self.command, outcome)
+        self.answer = outcome
 
     def discard(self) -> None:
         """The association has ended before the data set; harmless when it is complete."""
-        sink, self._sink = self._sink, None
+        sink, self.sink = self.sink, None
         if sink is not None:
             _discard(sink)
 
-    def take_sink(self) -> StoreSink | None:
-        """The sink with a complete data set, None if it has failed."""
-        sink, self._sink = self._sink, None
-        return sink
 
-    def answer(self, outcome: tuple[int, str] | BaseException | None) -> tuple[int, str]:
-        """What to answer with if the sink has finished so; None if it had failed before."""
-        if outcome is None:
-            return self._failure
-        return _failure(self.command, outcome) if isinstance(outcome, BaseException) else outcome
-
-
-def finish_stores(stores: Sequence[StoreMessage], finish_all: FinishAll) -> list[tuple[int, str]]:
-    """The same as `StoreMessage.finish` for several."""
-    sinks = [store.take_sink() for store in stores]
-    complete = [sink for sink in sinks if sink is not None]
-    outcomes: dict[StoreSink, tuple[int, str] | BaseException]
+def finish_stores(stores: Sequence[StoreMessage], finish_all: FinishAll) -> None:
+    """The same as `StoreMessage.finish` for several; those that would have to wait have no answer then."""
+    waiting = [store for store in stores if store.sink is not None]
+    if not waiting:
+        return
     try:
-        outcomes = dict(zip(complete, finish_all(complete) if complete else (), strict=True))
+        for store, outcome in list(zip(waiting, finish_all([store.sink for store in waiting]), strict=True)):
+            if outcome is not None:
+                store.finished(outcome)
     except Exception as error:
-        outcomes = dict.fromkeys(complete, error)
-        for sink in complete:
-            _discard(sink)
-    return [
-        store.answer(None if sink is None else outcomes[sink])
-        for store, sink in zip(stores, sinks, strict=True)
-    ]
+        for store in waiting:
+            store.discard()
+            store.finished(error)
 
 
 def receive_store(transport: Transport, store: StoreMessage) -> tuple[int, str]:

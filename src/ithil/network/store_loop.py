@@ -5,9 +5,10 @@ read and at every wait for the disk. This one reads whatever has come on any of 
 complete stored together, with one wait for the disk, and answers them. So many senders at once cost less for each,
 and those that say nothing cost no thread.
 
-Whatever else an association wants, and that is its end as well, is not for this thread: it gives the association back
-(`Step.OTHER`), to a thread of its own that goes on where this one has stopped and that keeps it. Large instances are
-among that: they spend their time on copying and on the disk, where several threads are of use.
+An association comes here after its first small instance. Whatever else it wants, and that is its end as well, is not
+for this thread: it gives the association back (`Step.OTHER`), to a thread of its own that goes on where this one has
+stopped and that keeps it. Large instances are among that: they spend their time on copying and on the disk, where
+several threads are of use. So are those that have to wait for a transaction, which may take long.
 """
 
 from __future__ import annotations
@@ -92,10 +93,10 @@ class StoreLoop:
         self._members[fd] = _Member(fd, conversation, give_back, time.monotonic())
         try:
             self._epoll.register(fd, select.EPOLLIN)
-        except OSError:  # the system watches no more
-            del self._members[fd]
-            return False
-        return True
+        except (OSError, ValueError):  # the system watches no more, or this has ended
+            return self._members.pop(fd, None) is None
+        # If it ends just now, either this or its thread gets hold of the member.
+        return not self._stopping or self._members.pop(fd, None) is None
 
     def _run(self) -> None:
         looked = time.monotonic()
@@ -116,6 +117,8 @@ class StoreLoop:
                 complete = []
                 self._part_with_waiting()
                 time.sleep(_PAUSE_SECONDS)
+        for member in list(self._members.values()):
+            self._end(member, AssociationLost("stopped by this side"))
 
     def _read(self, seconds: float | None) -> list[_Member]:
         """Read what has come, after up to so many seconds; gives those whose instance is complete with it."""
@@ -131,13 +134,13 @@ class StoreLoop:
 
     def _finish(self, members: Sequence[_Member]) -> list[_Member]:
         """Store instances together and answer; gives those who had sent a whole next one already."""
-        answers = finish_stores([each.conversation.complete_store() for each in members], self._finish_all)
+        finish_stores([each.conversation.complete_store() for each in members], self._finish_all)
         complete: list[_Member] = []
         now = time.monotonic()
-        for member, answer in zip(members, answers, strict=True):
+        for member in members:
             member.waits = False
             member.heard = now
-            self._go_on(member, lambda: member.conversation.answer(answer), complete)  # noqa: B023
+            self._go_on(member, member.conversation.answer, complete)
         return complete
 
     def _go_on(self, member: _Member, go: Callable[[], Step], complete: list[_Member]) -> None:
@@ -158,7 +161,7 @@ class StoreLoop:
             if fd in self._members:
                 self._members[fd].heard = now
         for member in list(self._members.values()):
-            if member.heard < now - self._timeout:
+            if not member.waits and member.heard < now - self._timeout:
                 self._end(member, AssociationTimeout("the peer said nothing for too long"))
 
     def _part_with_waiting(self) -> None:
@@ -172,7 +175,11 @@ class StoreLoop:
         self._part_with(member)
 
     def _part_with(self, member: _Member) -> None:
-        del self._members[member.fd]
+        if self._members.get(member.fd) is not member or self._members.pop(member.fd, None) is None:
+            return  # it is here no more
         with suppress(OSError):
             self._epoll.unregister(member.fd)
-        member.give_back()
+        try:
+            member.give_back()
+        except Exception as error:
+            logger.error("an association could not be given back: %s", describe_fault(error))

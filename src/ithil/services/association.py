@@ -32,7 +32,7 @@ CALLED_TITLE_NOT_RECOGNIZED = AssociateReject(1, 1, 7)
 
 
 class ServiceAssociation:
-    """The services behind one association; the acceptor makes one for each and calls it from its thread."""
+    """The services behind one association; the acceptor makes one for each."""
 
     def __init__(self, archive: Archive, presentation: Presentation) -> None:
         self._archive = archive

@@ -16,7 +16,7 @@ from ithil.archive.errors import (
     StorageUnavailable,
 )
 from ithil.archive.ingest import Announced, Incoming
-from ithil.archive.ingest_batch import commit_all
+from ithil.archive.ingest_batch import accept_new
 from ithil.archive.model import Origin, StoreResult
 from ithil.dicom.errors import DicomError
 from ithil.dicom.part10 import file_meta
@@ -94,7 +94,12 @@ class Reception:
         return Refusal(code, str(error)[:64])  # Error Comment is a LO (PS3.7 annex C.4)
 
 
-def finish_all(archive: Archive, receptions: Sequence[Reception]) -> list[tuple[int, str] | BaseException]:
-    """The same as `Reception.finish` for several: for each what that gives or raises."""
-    outcomes = commit_all(archive, [reception.incoming for reception in receptions])
-    return [reception.finished(outcome) for reception, outcome in zip(receptions, outcomes, strict=True)]
+def finish_all(
+    archive: Archive, receptions: Sequence[Reception]
+) -> list[tuple[int, str] | BaseException | None]:
+    """The same as `Reception.finish` for several: for each what that gives or raises, or None if it would wait."""
+    outcomes = accept_new(archive, [reception.incoming for reception in receptions])
+    return [
+        None if outcome is None else reception.finished(outcome)
+        for reception, outcome in zip(receptions, outcomes, strict=True)
+    ]

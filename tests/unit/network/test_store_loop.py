@@ -3,6 +3,7 @@ others do, and each is served as if it had a thread of its own."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 import threading
@@ -48,7 +49,9 @@ def statuses(sock: socket.socket, association: Association, count: int) -> list[
     """The statuses of so many responses."""
     found: list[int] = []
     while len(found) < count:
-        events = association.receive_data(memoryview(sock.recv(65536)))
+        data = sock.recv(65536)
+        assert data, "the association has ended"
+        events = association.receive_data(memoryview(data))
         found += [event.command.status for event in events if isinstance(event, MessageStarted)]
     return found
 
@@ -102,7 +105,7 @@ class Disk:
         self._finish_all = serving.finish_all
         monkeypatch.setattr(serving, "finish_all", self.finish_all)
 
-    def finish_all(self, sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+    def finish_all(self, sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException | None]:
         self.batches.append([sink.uid for sink in sinks])
         self.is_asked.set()
         assert self.answers.wait(20)
@@ -126,6 +129,7 @@ def sharing(port: int, count: int) -> list[tuple[socket.socket, Association]]:
     for number, (sock, association) in enumerate(members):
         sock.sendall(stream_of(association, f"7.{number}", b"first"))
         assert statuses(sock, association, 1) == [status.SUCCESS]
+    wait_until(lambda: own_threads() == 0)
     return members
 
 
@@ -158,13 +162,13 @@ def test_who_sends_without_waiting_delays_others_by_one_round(disk: Disk) -> Non
 
 
 def test_who_spoke_while_the_disk_held_us_up_was_not_silent(disk: Disk) -> None:
-    with listening(timeout=1) as (_, record, port):
+    with listening(timeout=3) as (_, record, port):
         members = sharing(port, 4)
         disk.stall()
         for number, (sock, association) in enumerate(members):
             sock.sendall(stream_of(association, f"1.{number}", b"data"))
             assert disk.is_asked.wait(10)
-        time.sleep(1.3)  # longer than anybody may be silent
+        time.sleep(3.5)  # longer than anybody may be silent
         disk.answers.set()
         for sock, association in members:
             assert statuses(sock, association, 1) == [status.SUCCESS]
@@ -175,27 +179,56 @@ def test_who_spoke_while_the_disk_held_us_up_was_not_silent(disk: Disk) -> None:
 
 def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(disk: Disk) -> None:
     with listening() as (acceptor, record, port):
-        ((sock, association),) = sharing(port, 1)
+        members = sharing(port, 3)
+        opened = record.opened
         disk.stall()
-        with sock:
-            sock.sendall(stream_of(association, "1.1", b"data"))
-            assert disk.is_asked.wait(10)
-            assert not acceptor.stop(0.1)
-            disk.answers.set()
-            wait_until(lambda: acceptor.active == 0)
-        assert len(record.outcomes) == 1
+        (first, of_first), (second, of_second), _ = members
+        first.sendall(stream_of(of_first, "1.1", b"data"))
+        assert disk.is_asked.wait(10)
+        second.sendall(command_of(of_second, "1.2"))
+        assert not acceptor.stop(0.1)
+        disk.answers.set()  # after all: then nobody is left behind
+        wait_until(lambda: acceptor.active == 0)
+        assert len(record.outcomes) == 3
+        assert record.opened - opened == 1 + record.discarded
+        for sock, _ in members:
+            sock.close()
 
 
-def test_what_is_much_work_is_not_for_the_shared_thread() -> None:
+def test_what_is_much_work_is_not_for_the_shared_thread(disk: Disk) -> None:
     with listening() as (_, record, port), open_association(port, contexts=[(CT, [IMPLICIT])]) as peer:
-        assert peer.store(CT, "1.1", IMPLICIT, [b"data"]).status == status.SUCCESS
-        assert own_threads() >= 1
-        assert record.stored == {"1.1": b"data"}
+        for number in range(3):
+            assert peer.store(CT, f"1.{number}", IMPLICIT, [b"data"]).status == status.SUCCESS
+        assert len(record.stored) == 3
+        assert disk.batches == []
 
 
-def test_without_a_thread_to_go_on_in_an_association_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_to_wait_does_so_in_a_thread_of_its_own(disk: Disk) -> None:
+    with listening() as (_, record, port):
+        (first, of_first), (second, of_second) = sharing(port, 2)
+        with first, second:
+            disk.stall()
+            disk.answers.set()
+            for uid in ("8.1", "8.2", "1.1"):
+                first.sendall(stream_of(of_first, uid, uid.encode()))
+                assert statuses(first, of_first, 1) == [status.SUCCESS]
+            second.sendall(stream_of(of_second, "1.2", b"data"))
+            assert statuses(second, of_second, 1) == [status.SUCCESS]
+            assert disk.batches == [["8.1"], ["1.2"]]
+        assert {uid: record.stored[uid] for uid in ("8.1", "8.2", "1.1")} == {
+            "8.1": b"8.1",
+            "8.2": b"8.2",
+            "1.1": b"1.1",
+        }
+        assert record.discarded == 0
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("can't start new thread"), MemoryError()])
+def test_without_a_thread_to_go_on_in_an_association_ends_alone(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_more(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise fault
 
     with listening() as (acceptor, record, port):
         (asking, of_asking), (other, of_other) = sharing(port, 2)
@@ -227,11 +260,11 @@ def test_one_that_fails_is_none_of_the_others_business(disk: Disk) -> None:
         assert sorted(record.stored) == ["1.1", "1.2", "1.3", *(f"7.{number}" for number in range(6))]
 
 
-def fails(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+def fails(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException | None]:
     raise RuntimeError("of this test")
 
 
-def tells_too_little(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException]:
+def tells_too_little(sinks: Sequence[MemorySink]) -> list[tuple[int, str] | BaseException | None]:
     return []
 
 
@@ -240,10 +273,13 @@ def test_a_batch_that_fails_as_a_whole_is_answered(
     finish_all: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "finish_all", finish_all)
-    with listening() as (_, record, port), open_association(port) as peer:
-        for _ in range(2):
-            assert peer.store(CT, "1.1", EXPLICIT, [b"data"]).status == status.PROCESSING_FAILURE
-        assert (record.stored, record.discarded) == ({}, 2)
+    with listening() as (_, record, port):
+        ((sock, association),) = sharing(port, 1)
+        with sock:
+            for _ in range(2):
+                sock.sendall(stream_of(association, "1.1", b"data"))
+                assert statuses(sock, association, 1) == [status.PROCESSING_FAILURE]
+        assert (list(record.stored), record.discarded) == (["7.0"], 2)
 
 
 def test_a_fault_nobody_thought_of_ends_those_who_wait_and_no_others(
@@ -314,9 +350,10 @@ def test_silence_in_the_midst_of_an_instance_ends_the_association() -> None:
         silent, talking = raw_association(port), raw_association(port)
         with silent[0] as sock, talking[0] as other:
             sock.sendall(stream_of(silent[1], "1.1", bytes(10_000))[:5_000])
-            number = 0
-            while not record.outcomes:
-                number += 1
+            for number in itertools.count():
+                if record.outcomes:
+                    break
+                assert number < 1000
                 other.sendall(stream_of(talking[1], f"2.{number}", b"data"))
                 assert statuses(other, talking[1], 1) == [status.SUCCESS]
                 time.sleep(0.02)

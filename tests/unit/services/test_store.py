@@ -3,6 +3,7 @@ several associations that are stored together."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,37 @@ def test_of_several_each_gets_its_own_answer(archive: Archive) -> None:
     ]
     answers = finish_all(archive, receptions)
     statuses = [each.status if isinstance(each, Refusal) else each for each in answers]
-    assert statuses == [(0, ""), 0xC000, 0xA900, (0, ""), (0, "")]
+    assert statuses == [(0, ""), 0xC000, 0xA900, (0, ""), None]
+    assert receptions[-1].finish() == (0, "")
     with archive.index.read() as session:
         assert session.cursor.execute("SELECT count(*) FROM instances").fetchone() == (2,)
     assert len(list(archive.storage.all_files())) == 2
+
+
+def test_whoever_has_to_wait_for_a_transaction_does_not_hold_up_others(
+    archive: Archive, tmp_path: Path
+) -> None:
+    first, second, third = synthetic.series(3)
+    assert reception(archive, first.sop_uid, data_set_of(first)).finish() == (0, "")
+    with archive.index.read():
+        pass  # so that it is in the index
+    known, new = (reception(archive, each.sop_uid, data_set_of(each)) for each in (first, second))
+    writer = sqlite3.connect(tmp_path / "ithil.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        assert finish_all(archive, [known, new]) == [None, (0, "")]
+        # Now what is known is looked for first, which waits for nothing either.
+        archive.intake.were_known = True
+        another = reception(archive, third.sop_uid, data_set_of(third))
+        again = reception(archive, first.sop_uid, data_set_of(first))
+        assert finish_all(archive, [again, another]) == [(0, ""), (0, "")]
+    finally:
+        writer.rollback()
+        writer.close()
+    assert known.finish() == (0, "")
+    with archive.index.read() as session:
+        assert session.cursor.execute("SELECT count(*) FROM instances").fetchone() == (3,)
+    assert len(list(archive.storage.all_files())) == 3
 
 
 @pytest.mark.parametrize(
