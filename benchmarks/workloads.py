@@ -329,7 +329,8 @@ def _grow(server: Server, bench: Bench, _wanted: frozenset[str]) -> Values:
         _expect(server, stored)
         return list(map(median, found))
 
-    values = dict(zip(["stored-0"], rates([server]), strict=True))
+    (at_first,) = rates([server])
+    values = {"stored-0": at_first}
     loaded = 0
     for level in bench.levels:
         missing = level - stored

@@ -153,10 +153,8 @@ class Intake:
         the next session of this process begins.
         """
         outcomes = self.accept_new(prepared)
-        others = self.store_all(
-            [each for each, known in zip(prepared, outcomes, strict=True) if known is None]
-        )
-        stored = iter(others)
+        others = [each for each, outcome in zip(prepared, outcomes, strict=True) if outcome is None]
+        stored = iter(self.store_all(others))
         return [next(stored) if outcome is None else outcome for outcome in outcomes]
 
     def accept_new(self, prepared: Sequence[Prepared]) -> list[bool | BaseException | None]:
@@ -351,20 +349,24 @@ class Intake:
 
     def _call_thread(self) -> None:
         """Have what was posted added soon, and help if that is much."""
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    thread = threading.Thread(target=self._run, name="intake", daemon=True)
-                    try:
-                        thread.start()
-                    except RuntimeError:  # the system gives no more threads
-                        self._commits.drain()
-                        return
-                    self._thread = thread
+        if self._thread is None and not self._start_thread():
+            self._commits.drain()
+            return
         if not self._posted.is_set():
             self._posted.set()
         if self._commits.waiting > MOST_WAITING:
             self._commits.drain()
+
+    def _start_thread(self) -> bool:
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="intake", daemon=True)
+                try:
+                    thread.start()
+                except Exception:  # the system gives no more threads, or no memory for them
+                    return False
+                self._thread = thread
+        return True
 
     def _run(self) -> None:
         failing = False

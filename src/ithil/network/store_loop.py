@@ -66,9 +66,9 @@ class StoreLoop:
         self._thread.start()
 
     def stop(self, deadline: float) -> bool:
-        """End the thread, for which every association must have ended; whether it has within `deadline` seconds.
+        """End the thread and the associations that it still has; whether that is over within `deadline` seconds.
 
-        One that waits for a disk that does not answer is left behind.
+        If it waits for a disk that does not answer, it ends whenever that does.
         """
         self._stopping = True
         with suppress(OSError):

@@ -9,9 +9,7 @@ from ithil.settings import status as why
 from ithil.settings.option import boolean, choice, ignored, integer, path, paths, text, texts
 from ithil.settings.remotes import Modality, check_aet, modalities
 
-_LIMIT_IS_OURS = ignored(
-    "the limit is Ithil.MaximumAssociations, and no association waits for another one's thread"
-)
+_LIMIT_IS_OURS = ignored("the limit is Ithil.MaximumAssociations")
 
 
 @dataclass(frozen=True)

@@ -727,11 +727,12 @@ def test_many_rounds_leave_no_descriptors_and_no_threads(durable: Place) -> None
     assert len(read_all(durable.open())) == 102
 
 
+@pytest.mark.parametrize("fault", [RuntimeError("can't start new thread"), MemoryError()])
 def test_without_a_thread_for_it_who_brings_an_instance_adds_it(
-    durable: Place, monkeypatch: pytest.MonkeyPatch
+    durable: Place, fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_more(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise fault
 
     archive = durable.open()
     with monkeypatch.context() as patched:
