@@ -129,17 +129,14 @@ class Transport:
 
     def read_arrived(self) -> None:
         """Read what has come, without waiting. What is to be sent because of it is left to `flush`. Raises
-        `AssociationLost` after `wake`.
+        `AssociationLost` after `wake`, `AssociationTimeout` if the peer has vanished.
         """
         try:
-            size = self._socket.recv_into(self._buffer, 0, _DONT_WAIT)
+            self._receive(_DONT_WAIT)
         except BlockingIOError:
-            return
-        except OSError:
-            size = 0
-        if not size and self._woken:
-            raise AssociationLost("stopped by this side")
-        self._take(size)
+            pass  # there is nothing after all
+        except TimeoutError:  # the probes of the system find nobody any more
+            raise AssociationTimeout("the peer said nothing for too long") from None
 
     def send_now(self, context_id: int, command: Command) -> bool:
         """Send a message without a data set, if that needs no waiting. False if something is left to `flush`, or the
@@ -230,26 +227,33 @@ class Transport:
 
     def _read(self) -> None:
         try:
-            size = self._socket.recv_into(self._buffer)
+            size = self._receive()
         except (BlockingIOError, TimeoutError):
             raise AssociationTimeout("the peer said nothing for too long") from None
-        except OSError:
-            size = 0
-        if not size and self._woken:
-            raise AssociationLost("stopped by this side")
-        self._take(size)
         data = self.association.data_to_send() if size else b""
         if data:
             with suppress(AssociationLost, AssociationTimeout):
                 self._send(data)
 
-    def _take(self, size: int) -> None:
-        """What the buffer holds has come; nothing means the end of the connection."""
+    def _receive(self, flags: int = 0) -> int:
+        """Take in what one read gives; how many bytes, 0 at the end of the connection.
+
+        Raises BlockingIOError or TimeoutError if nothing has come, `AssociationLost` after `wake`.
+        """
+        try:
+            size = self._socket.recv_into(self._buffer, len(self._buffer), flags)
+        except (BlockingIOError, TimeoutError):
+            raise
+        except OSError:
+            size = 0
+        if not size and self._woken:
+            raise AssociationLost("stopped by this side")
         association = self.association
         self._events.extend(association.receive_data(self._buffer[:size]))
-        if _QUICKACK is not None and association.inside_message and size:
+        if size and _QUICKACK is not None and association.inside_message:
             with suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        return size
 
     def _send_buffers(self, buffers: list[Buffer], flags: int) -> None:
         """Send buffers one after the other, from where they lie."""
